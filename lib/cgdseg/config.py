@@ -1,0 +1,246 @@
+"""Configs: a YAML file in configs/ becomes one frozen, validated model.
+
+load_config("demo") -> Config. An unknown key, a wrong type or a missing file is an error that names the file."""
+
+import hashlib
+import itertools
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from cgdseg.paths import CONFIGS, HOME
+
+Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
+RGB = tuple[int, int, int]
+Part = Literal["sclera", "iris", "pupil"]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StandIn(Settings):
+    """Rendered eyes that take the place of a dataset nobody may redistribute."""
+
+    look: str  # a name in cgdseg.eyes.LOOKS
+    n_images: PositiveInt
+    n_subjects: PositiveInt = 1
+    seed: int = 0
+    size: Size = (300, 400)
+    factors: dict[str, Any] = {}  # ranges that differ from the look's own
+
+
+class Dataset(Settings):
+    """One dataset on disk. `root` is absolute or relative to HOME."""
+
+    layout: Literal["syncroi", "sbvpi", "masd", "mobius", "smd", "sld", "plain"]
+    root: Path
+    domain: Literal["synthetic", "real"]
+    test_only: bool = False  # never trained on, whatever a condition says
+    stand_in: StandIn | None = None
+    images: str = "Images/**/*"  # `plain` only: a glob below root
+    masks: str = "Masks/**/{stem}.*"  # `plain` only: the glob of the mask that belongs to an image
+    colours: dict[Part, RGB] | None = None  # colour table of the masks; None: the layout's own, or white = sclera
+
+    @property
+    def folder(self) -> Path:
+        return self.root if self.root.is_absolute() else HOME / self.root
+
+
+class Splits(Settings):
+    """`subject` keeps a person in one part; `published` is the slides' 90/10 image split, tested on everything."""
+
+    protocol: Literal["subject", "published"] = "subject"
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the real subjects; `subject` only
+    real_repeats: PositiveInt = 3  # slide "Mixed Training Strategy"
+    seed: int = 42
+
+
+class Backbone(Settings):
+    """A DINOv2. `source`: a hub id (with `revision`), a local folder, or "random" with the shape below."""
+
+    source: str = "facebook/dinov2-small"
+    revision: str | None = "ed25f3a31f01632728cabb09d1542f84ab7b0056"
+    tuning: Literal["lora", "full", "frozen"] = "lora"
+    lora_rank: PositiveInt = 8
+    lora_alpha: PositiveFloat = 16.0
+    patch_size: PositiveInt = 14  # this and the rest: random source only
+    hidden_size: PositiveInt = 384
+    n_layers: PositiveInt = 12
+    n_heads: PositiveInt = 6
+
+
+class TextEncoder(Settings):
+    """A CLIP text tower. `source`: a hub id (with `revision`), a local folder, or "random" with `width`."""
+
+    source: str = "openai/clip-vit-base-patch32"
+    revision: str | None = "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
+    width: PositiveInt = 512  # random source only
+    prompts: tuple[str, ...] = (  # slide "CLIP Text Encoder & Prompt Ensemble"
+        "sclera white of the eye",
+        "white part of the human eye",
+        "eye white region sclera",
+        "the white scleral region of the eye",
+    )
+
+
+class CGDSeg(Settings):
+    """The main system; the defaults are the slides'."""
+
+    kind: Literal["cgdseg"] = "cgdseg"
+    input_size: Size = (256, 256)
+    backbone: Backbone = Backbone()
+    text: TextEncoder = TextEncoder()
+    attention_heads: PositiveInt = 4
+    pyramid: tuple[PositiveInt, PositiveInt, PositiveInt] = (96, 192, 384)  # channels, fine to coarse
+    decoder: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)  # channels, coarse to fine
+    growth: PositiveInt = 32
+    n_dense: PositiveInt = 4
+    squeeze: PositiveInt = 16
+    head: PositiveInt = 64
+
+
+class UNet(Settings):
+    """The plain comparator: a U-Net with batch norm."""
+
+    kind: Literal["unet"] = "unet"
+    input_size: Size = (256, 256)
+    channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 512)
+
+
+System = Annotated[CGDSeg | UNet, Field(discriminator="kind")]
+
+
+class Training(Settings):
+    """Slides "Optimizer, Learning Rate, & Schedule" and "Loss Function"; batch_size is per process."""
+
+    epochs: PositiveInt = 70
+    batch_size: PositiveInt = 32
+    lr: PositiveFloat = 1e-4
+    lora_lr: PositiveFloat = 1e-5  # smaller: it moves a pretrained backbone
+    min_lr: PositiveFloat = 1e-6
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    clip_norm: PositiveFloat = 1.0
+    bce_weight: Annotated[float, Field(ge=0)] = 0.4
+    dice_weight: Annotated[float, Field(ge=0)] = 0.6
+    precision: Literal["no", "fp16", "bf16"] = "no"  # Accelerate's names; fp16 needs CUDA
+    augment: bool = True
+    n_workers: NonNegativeInt = 0
+    n_threads: PositiveInt = 1  # per process; fixed, because thread counts change floating-point sums
+
+
+class Evaluation(Settings):
+    size: Size = (300, 400)  # the competition scores at 400x300 (width x height)
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    batch_size: PositiveInt = 16
+
+
+class Run(Settings):
+    """One training: a system, a condition and a seed."""
+
+    system: str
+    condition: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.system}-{self.condition}-{self.seed}"
+
+
+class Config(Settings):
+    name: str
+    datasets: dict[str, Dataset]
+    conditions: dict[str, tuple[str, ...]]  # condition -> datasets it trains on
+    systems: dict[str, System]
+    seeds: tuple[int, ...] = (42,)
+    splits: Splits = Splits()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    def runs(self) -> list[Run]:
+        """Every training the config asks for: systems x conditions x seeds."""
+        combinations = itertools.product(self.systems, self.conditions, self.seeds)
+        return [Run(system=s, condition=c, seed=seed) for s, c, seed in combinations]
+
+    def run(self, system: str, condition: str, seed: int) -> Run:
+        """Return one of `runs()`; ValueError lists them when there is no such run."""
+        run = Run(system=system, condition=condition, seed=seed)
+        if run not in self.runs():
+            known = ", ".join(r.name for r in self.runs())
+            raise ValueError(f"config {self.name} has no run {run.name}; it has: {known}")
+        return run
+
+    def label(self, dataset: str) -> str:
+        """The dataset's name as tables and figures print it; stand-ins are marked."""
+        return f"{dataset} stand-in" if self.datasets[dataset].stand_in else dataset
+
+    def input_sizes(self) -> list[Size]:
+        return sorted({system.input_size for system in self.systems.values()})
+
+    def run_id(self, run: Run) -> str:
+        """`run.name` and a hash of everything in the config that shapes the trained weights."""
+        recipe = {
+            "datasets": {name: self.datasets[name] for name in self.conditions[run.condition]},
+            "system": self.systems[run.system],
+            "splits": self.splits,
+            "training": self.training,
+            "seed": run.seed,
+        }
+        return f"{run.name}-{digest(recipe)[:8]}"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of settings, nested as they come."""
+    plain = json.dumps(value, default=lambda settings: settings.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def load_config(name: str | Path) -> Config:
+    """Load configs/<name>.yaml, or a YAML file anywhere.
+
+    A file may start with `extends: <name or path>` and then give only what differs.
+    Raises FileNotFoundError or ValueError; both name the file and the mend."""
+    path = config_path(name)
+    try:
+        return Config(**{"name": path.stem, **_read(path)})
+    except ValidationError as error:
+        problems = "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"{path} is not a valid config:\n{problems}") from None
+
+
+def config_path(name: str | Path) -> Path:
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = CONFIGS / f"{name}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+        raise FileNotFoundError(f"there is no config {path}; give a path or one of: {known}")
+    return path
+
+
+def _read(path: Path) -> dict:
+    try:
+        settings = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {error}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} must hold `key: value` lines")
+    base = settings.pop("extends", None)
+    if base is None:
+        return settings
+    beside = path.parent / str(base)
+    return _merge(_read(beside if beside.is_file() else config_path(base)), settings)
+
+
+def _merge(base: dict, changes: dict) -> dict:
+    """Changes win, key by key; `key: null` removes the key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            value = _merge(base[key], value)
+        merged[key] = value
+    return {key: value for key, value in merged.items() if value is not None}

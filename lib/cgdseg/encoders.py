@@ -1,0 +1,143 @@
+"""Frozen encoders: DINOv2 turns images into a grid of patch features, CLIP's text tower turns prompts into vectors.
+
+images (B, 3, H, W) in [0, 1] -> patches (B, C, h, w); K prompts -> (K, D), unit length.
+Weights come from a hub id with a pinned revision, from a local folder, or at random from a shape."""
+
+import hashlib
+
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+from transformers import AutoTokenizer, CLIPTextModelWithProjection, Dinov2Config, Dinov2Model
+from transformers.utils import logging as transformers_logging
+
+from cgdseg.config import Backbone, Size, TextEncoder
+
+transformers_logging.disable_progress_bar()
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+RANDOM = "random"
+
+
+class PatchEncoder(nn.Module):
+    """DINOv2 with its position embedding resized once, to the grid of `input_size`.
+
+    images (B, 3, H, W) in [0, 1] -> last-layer patch tokens as a grid (B, C, H // patch, W // patch).
+    Where H or W is not a multiple of the patch, the right and bottom rest is not seen (256 = 18 * 14 + 4)."""
+
+    def __init__(self, dinov2: Dinov2Model, input_size: Size):
+        super().__init__()
+        patch = dinov2.config.patch_size
+        self.input_size = input_size
+        self.grid = (input_size[0] // patch, input_size[1] // patch)
+        self.channels = dinov2.config.hidden_size
+        embeddings = dinov2.embeddings
+        embeddings.position_embeddings = nn.Parameter(resize_positions(embeddings.position_embeddings, self.grid))
+        embeddings.mask_token = None  # pre-training only
+        self.dinov2 = dinov2
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if tuple(images.shape[-2:]) != tuple(self.input_size):
+            height, width = self.input_size
+            raise ValueError(f"images are {tuple(images.shape[-2:])}: resize them to ({height}, {width}) first")
+        embeddings = self.dinov2.embeddings
+        tokens = embeddings.patch_embeddings((images - self.mean) / self.std)  # (B, h*w, C)
+        tokens = torch.cat([embeddings.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = tokens + embeddings.position_embeddings
+        tokens = self.dinov2.layernorm(self.dinov2.encoder(tokens).last_hidden_state)
+        return tokens[:, 1:].transpose(1, 2).unflatten(2, self.grid)  # (B, C, h, w)  CLS dropped
+
+
+def resize_positions(positions: Tensor, grid: Size) -> Tensor:
+    """(1, 1 + n*n, C) -> (1, 1 + h*w, C): bicubic with antialiasing, as timm does at load time."""
+    cls, square = positions.detach()[:, :1], positions.detach()[:, 1:]
+    side = int(square.shape[1] ** 0.5)
+    if (side, side) == tuple(grid):
+        return positions.detach().clone()
+    square = square.transpose(1, 2).unflatten(2, (side, side))
+    square = F.interpolate(square, size=grid, mode="bicubic", antialias=True, align_corners=False)
+    return torch.cat([cls, square.flatten(2).transpose(1, 2)], dim=1)
+
+
+def build_patch_encoder(settings: Backbone, input_size: Size) -> PatchEncoder:
+    """Load or make a DINOv2 and prepare it for training as `settings.tuning` says.
+
+    Raises ValueError naming the keys when a checkpoint does not hold exactly a DINOv2's weights."""
+    encoder = PatchEncoder(_load_dinov2(settings), input_size)
+    if settings.tuning == "full":
+        return encoder
+    encoder.requires_grad_(False)
+    if settings.tuning == "lora":
+        add_lora(encoder.dinov2, settings.lora_rank, settings.lora_alpha)
+    return encoder
+
+
+def _load_dinov2(settings: Backbone) -> Dinov2Model:
+    if settings.source == RANDOM:
+        shape = {
+            "patch_size": settings.patch_size,
+            "hidden_size": settings.hidden_size,
+            "num_hidden_layers": settings.n_layers,
+            "num_attention_heads": settings.n_heads,
+            "image_size": 16 * settings.patch_size,
+        }
+        return Dinov2Model(Dinov2Config(**shape))
+    model, report = Dinov2Model.from_pretrained(
+        settings.source, revision=settings.revision, output_loading_info=True, dtype=torch.float32
+    )
+    problems = {kind: sorted(keys) for kind, keys in report.items() if keys}
+    if problems:
+        raise ValueError(f"{settings.source} does not hold the weights of a DINOv2: {problems}")
+    return model
+
+
+def add_lora(dinov2: Dinov2Model, rank: int, alpha: float) -> None:
+    """Adapt q, k and v of every block; one A per block, shared by the three.
+
+    Sharing A is what an adapter on a fused qkv projection has (slide "Low-Rank Adaptation"):
+    r * C + 3 * C * r parameters a block, 12,288 for ViT-S at rank 8."""
+    attention = r".*attention\.(?:attention\.)?(?:q_proj|k_proj|v_proj|query|key|value)$"  # names moved in 5.18
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=attention), dinov2)
+    adapted = [module for module in dinov2.modules() if hasattr(module, "lora_A")]
+    expected = 3 * dinov2.config.num_hidden_layers
+    if len(adapted) != expected:
+        raise ValueError(f"LoRA found {len(adapted)} projections, not {expected}: transformers renamed its modules")
+    for query, key, value in zip(adapted[0::3], adapted[1::3], adapted[2::3], strict=True):
+        key.lora_A["default"].weight = value.lora_A["default"].weight = query.lora_A["default"].weight
+
+
+def skeleton(settings: Backbone, encoder: PatchEncoder) -> Backbone:
+    """Settings that rebuild the encoder's shape without its weights, for loading a finished checkpoint."""
+    shape = encoder.dinov2.config
+    return settings.model_copy(
+        update={
+            "source": RANDOM,
+            "revision": None,
+            "patch_size": shape.patch_size,
+            "hidden_size": shape.hidden_size,
+            "n_layers": shape.num_hidden_layers,
+            "n_heads": shape.num_attention_heads,
+        }
+    )
+
+
+@torch.no_grad()
+def encode_prompts(settings: TextEncoder) -> Tensor:
+    """K prompts -> (K, D) unit vectors. A random source hashes each prompt to a fixed random direction."""
+    if settings.source == RANDOM:
+        vectors = torch.stack([_random_direction(prompt, settings.width) for prompt in settings.prompts])
+    else:
+        origin = {"revision": settings.revision}
+        tokenizer = AutoTokenizer.from_pretrained(settings.source, **origin)
+        tower = CLIPTextModelWithProjection.from_pretrained(settings.source, **origin, dtype=torch.float32).eval()
+        vectors = tower(**tokenizer(list(settings.prompts), padding=True, return_tensors="pt")).text_embeds
+    return F.normalize(vectors, dim=-1)
+
+
+def _random_direction(prompt: str, width: int) -> Tensor:
+    seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:7])
+    return torch.randn(width, generator=torch.Generator().manual_seed(seed))

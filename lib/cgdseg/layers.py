@@ -1,0 +1,134 @@
+"""The parts of CGDSeg between the encoders and the mask, after the slides' formulas.
+
+Feature maps are (B, C, h, w); every part is a plain nn.Module without knowledge of the others."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cgdseg.config import Size
+
+
+def resize(features: Tensor, size: Size) -> Tensor:
+    """Bilinear, align_corners=False, as everywhere in the slides."""
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+
+
+class TextGrounding(nn.Module):
+    """Slide "Cross-Attention Grounding": patches ask, the text anchor answers; residual and LayerNorm.
+
+    patches (B, C, h, w) -> (B, C, h, w). `anchor` (1, D) is cached: the text tower never runs here.
+    With one key the attention weight is 1 for every patch, so the answer is one vector for the whole image."""
+
+    def __init__(self, anchor: Tensor, channels: int, n_heads: int):
+        super().__init__()
+        self.register_buffer("anchor", anchor)
+        self.projection = nn.Linear(anchor.shape[-1], channels)
+        self.attention = nn.MultiheadAttention(channels, n_heads, batch_first=True)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        tokens = patches.flatten(2).transpose(1, 2)  # (B, h*w, C)
+        text = self.projection(self.anchor).expand(len(tokens), -1, -1)  # (B, 1, C)
+        attended, _ = self.attention(tokens, text, text, need_weights=False)
+        return self.norm(tokens + attended).transpose(1, 2).unflatten(2, patches.shape[-2:])
+
+
+class Pyramid(nn.Module):
+    """Slide "Feature Pyramid Network": one grid resized to three scales, each with Conv1x1, BN, GELU.
+
+    (B, C, h, w) -> [fine (B, c0, 4s), medium (B, c1, 2s), coarse (B, c2, s)], s = the coarse size."""
+
+    def __init__(self, in_channels: int, channels: tuple[int, int, int], coarse: Size):
+        super().__init__()
+        self.sizes = [(scale * coarse[0], scale * coarse[1]) for scale in (4, 2, 1)]
+        self.levels = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(in_channels, c, 1), nn.BatchNorm2d(c), nn.GELU()) for c in channels
+        )
+
+    def forward(self, grid: Tensor) -> list[Tensor]:
+        return [level(resize(grid, size)) for level, size in zip(self.levels, self.sizes, strict=True)]
+
+
+class DenseBlock(nn.Module):
+    """Slide "DenseBlock": n layers BN-ReLU-Conv1x1(4k)-BN-ReLU-Conv3x3(k), each fed by all before it.
+
+    (B, C, h, w) -> (B, C + n*k, h, w)"""
+
+    def __init__(self, in_channels: int, growth: int, n_layers: int):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm2d(in_channels + i * growth),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(in_channels + i * growth, 4 * growth, 1, bias=False),
+                nn.BatchNorm2d(4 * growth),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False),
+            )
+            for i in range(n_layers)
+        )
+        self.out_channels = in_channels + n_layers * growth
+
+    def forward(self, features: Tensor) -> Tensor:
+        for layer in self.layers:
+            features = torch.cat([features, layer(features)], dim=1)
+        return features
+
+
+class CSSE(nn.Module):
+    """Slide "CSSEBlock": channel gates and a spatial gate, computed side by side and summed (Roy et al. 2018)."""
+
+    def __init__(self, channels: int, squeeze: int):
+        super().__init__()
+        hidden = max(channels // squeeze, 1)
+        self.channel_gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, hidden, 1, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, channels, 1, bias=False),
+            nn.Sigmoid(),
+        )
+        self.spatial_gate = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.Sigmoid())
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * self.channel_gate(features) + features * self.spatial_gate(features)
+
+
+class DecoderStage(nn.Module):
+    """Upsample by two, concatenate the skip (if any), Dense block, transition, CSSE."""
+
+    def __init__(
+        self, in_channels: int, skip_channels: int, out_channels: int, growth: int, n_dense: int, squeeze: int
+    ):
+        super().__init__()
+        self.dense = DenseBlock(in_channels + skip_channels, growth, n_dense)
+        self.transition = nn.Sequential(
+            nn.BatchNorm2d(self.dense.out_channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(self.dense.out_channels, out_channels, 1, bias=False),
+        )
+        self.csse = CSSE(out_channels, squeeze)
+
+    def forward(self, features: Tensor, skip: Tensor | None = None) -> Tensor:
+        features = resize(features, (2 * features.shape[-2], 2 * features.shape[-1]))
+        if skip is not None:
+            features = torch.cat([features, skip], dim=1)
+        return self.csse(self.transition(self.dense(features)))
+
+
+class Head(nn.Module):
+    """Slide "Output Head": bilinear to the input size, Conv3x3-BN-ReLU, Conv1x1 -> logits (B, 1, H, W)."""
+
+    def __init__(self, in_channels: int, hidden: int, size: Size):
+        super().__init__()
+        self.size = size
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, hidden, 3, padding=1),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, 1, 1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layers(resize(features, self.size))

@@ -1,0 +1,82 @@
+"""Every path in one place.
+
+ROOT holds what people write (notebooks, configs, lib); HOME holds what runs write (data, reports).
+They are the same folder unless the environment variable CGDSEG_HOME says otherwise."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = Path(os.environ.get("CGDSEG_HOME", ROOT)).resolve()
+
+CONFIGS = ROOT / "configs"
+NOTEBOOKS = ROOT / "notebooks"
+LIB = ROOT / "lib"
+RUNS = HOME / "data" / "runs"
+
+
+def cache_dir(config: str) -> Path:
+    """Tables and decoded pixels that notebook 01 writes for one config."""
+    return HOME / "data" / "cache" / config
+
+
+def manifest_csv(config: str) -> Path:
+    return cache_dir(config) / "manifest.csv"
+
+
+def findings_csv(config: str) -> Path:
+    return cache_dir(config) / "findings.csv"
+
+
+def splits_csv(config: str) -> Path:
+    return cache_dir(config) / "splits.csv"
+
+
+def scores_csv(config: str) -> Path:
+    return cache_dir(config) / "scores.csv"
+
+
+def pixels_dir(config: str, size: tuple[int, int]) -> Path:
+    """Memory-mapped pixels at (H, W)."""
+    return cache_dir(config) / f"pixels-{size[0]}x{size[1]}"
+
+
+def run_card(config: str, run: str) -> Path:
+    """What notebook 03 says of one trained run: small, deterministic, read by notebooks 04 and later."""
+    return cache_dir(config) / "runs" / f"{run}.json"
+
+
+def report_dir(config: str) -> Path:
+    return HOME / "reports" / config
+
+
+def tables_dir(config: str) -> Path:
+    return report_dir(config) / "tables"
+
+
+def figures_dir(config: str) -> Path:
+    return report_dir(config) / "figures"
+
+
+def executed_dir(config: str) -> Path:
+    """Executed notebooks and their receipts."""
+    return report_dir(config) / "notebooks"
+
+
+def html_dir(config: str) -> Path:
+    return report_dir(config) / "html"
+
+
+def short(path: Path) -> str:
+    """A path as messages print it: relative to HOME or ROOT where it lies inside."""
+    for base in (HOME, ROOT):
+        if path.is_relative_to(base):
+            return str(path.relative_to(base))
+    return str(path)
+
+
+def require(path: Path, maker: str) -> Path:
+    """Return `path`, or raise FileNotFoundError that names the notebook which writes it."""
+    if not path.exists():
+        raise FileNotFoundError(f"{short(path)} is missing: run notebooks/{maker}.ipynb first")
+    return path

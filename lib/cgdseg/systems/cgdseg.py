@@ -1,0 +1,73 @@
+"""CGDSeg: DINOv2 with LoRA, grounded by a cached CLIP text anchor, decoded by a pyramid and Dense-CSSE stages.
+
+images (B, 3, H, W) in [0, 1] -> logits (B, 1, H, W)"""
+
+from torch import Tensor, nn
+
+from cgdseg import config
+from cgdseg.encoders import PatchEncoder, build_patch_encoder, encode_prompts, skeleton
+from cgdseg.layers import DecoderStage, Head, Pyramid, TextGrounding
+
+
+class CGDSeg(nn.Module):
+    """The five stages of slide "Five-Stage Pipeline"."""
+
+    def __init__(
+        self, backbone: PatchEncoder, grounding: TextGrounding, pyramid: Pyramid, decoder: nn.ModuleList, head: Head
+    ):
+        super().__init__()
+        self.backbone = backbone
+        self.grounding = grounding
+        self.pyramid = pyramid
+        self.decoder = decoder
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        fine, medium, coarse = self.pyramid(self.grounding(self.backbone(images)))
+        features = self.decoder[0](coarse, medium)
+        features = self.decoder[1](features, fine)
+        features = self.decoder[2](features)
+        return self.head(features)
+
+
+def build_cgdseg(settings: config.CGDSeg) -> CGDSeg:
+    """Assemble CGDSeg from settings; downloads the encoders' weights unless their source is local or random."""
+    size = settings.input_size
+    backbone = build_patch_encoder(settings.backbone, size)
+    anchor = encode_prompts(settings.text).mean(dim=0, keepdim=True)  # (1, D)  not renormalised, as in the slides
+    grounding = TextGrounding(anchor, backbone.channels, settings.attention_heads)
+    pyramid = Pyramid(backbone.channels, settings.pyramid, coarse=(size[0] // 16, size[1] // 16))
+    dense = {"growth": settings.growth, "n_dense": settings.n_dense, "squeeze": settings.squeeze}
+    fine, medium, coarse = settings.pyramid
+    first, second, third = settings.decoder
+    decoder = nn.ModuleList(
+        [
+            DecoderStage(coarse, medium, first, **dense),
+            DecoderStage(first, fine, second, **dense),
+            DecoderStage(second, 0, third, **dense),
+        ]
+    )
+    return CGDSeg(backbone, grounding, pyramid, decoder, Head(third, settings.head, size))
+
+
+def offline(settings: config.CGDSeg, model: CGDSeg) -> config.CGDSeg:
+    """Settings that rebuild `model` for its checkpoint without touching a hub."""
+    text = settings.text.model_copy(
+        update={"source": "random", "revision": None, "width": model.grounding.anchor.shape[-1]}
+    )
+    return settings.model_copy(update={"backbone": skeleton(settings.backbone, model.backbone), "text": text})
+
+
+def parts(model: CGDSeg) -> dict[str, list[nn.Parameter]]:
+    """Parameters by part, in the order of the slides' budget table."""
+    encoder = dict(model.backbone.named_parameters())
+    return {
+        "DINOv2": [p for name, p in encoder.items() if "lora_" not in name],
+        "LoRA": [p for name, p in encoder.items() if "lora_" in name],
+        "text projection": list(model.grounding.projection.parameters()),
+        "cross-attention": list(model.grounding.attention.parameters()),
+        "norm": list(model.grounding.norm.parameters()),
+        "pyramid": list(model.pyramid.parameters()),
+        **{f"decoder {i}": list(stage.parameters()) for i, stage in enumerate(model.decoder, 1)},
+        "head": list(model.head.parameters()),
+    }

@@ -1,0 +1,273 @@
+"""The training loop: any system, one process or many (torchrun), CPU or CUDA, killed and resumed at any time.
+
+train(cfg, run) reads the splits and the pixel cache and writes data/runs/<run id>/:
+best.safetensors, history.csv, run.json and, until finished, checkpoints/."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler
+from tqdm import tqdm
+
+from cgdseg import checkpoints, paths
+from cgdseg.config import Config, Run, Training, digest
+from cgdseg.data.augment import slides_augmentation
+from cgdseg.data.cache import PixelCache, open_cache
+from cgdseg.data.dataset import EyeDataset
+from cgdseg.data.splits import part_ids
+from cgdseg.imports import code_digest
+from cgdseg.losses import dice_bce
+from cgdseg.metrics import count_pixels, pooled_scores, scores
+from cgdseg.systems import build_system, offline_settings
+
+SCLERA = 1  # class label in the cache
+
+
+class EpochSampler(Sampler[int]):
+    """A permutation that depends on (seed, epoch) alone, so that a resumed epoch draws the same batches."""
+
+    def __init__(self, n: int, seed: int):
+        self.n, self.seed, self.epoch = n, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self):
+        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n).tolist())
+
+
+@dataclass
+class Progress:
+    """What a checkpoint remembers beside tensors."""
+
+    epoch: int = 0  # finished epochs
+    history: list[dict] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        return max((row["val_f1"] for row in self.history), default=-1.0)
+
+
+def run_dir(cfg: Config, run: Run) -> Path:
+    return paths.RUNS / cfg.run_id(run)
+
+
+def fingerprint(cfg: Config, run: Run, cache: PixelCache, parts: dict[str, list[str]]) -> str:
+    """Hash of all that the trained weights depend on: recipe, code (comments ignored), pixels and split."""
+    return digest(
+        {
+            "run": cfg.run_id(run),
+            "code": code_digest(["cgdseg.training"]),
+            "pixels": cache.digest,
+            "parts": parts,
+        }
+    )
+
+
+def optimizer_for(model: nn.Module, settings: Training) -> torch.optim.AdamW:
+    """AdamW with the slides' two groups: adapters at lora_lr, everything else trainable at lr."""
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    groups = [
+        {"params": [p for name, p in trainable.items() if "lora_" not in name], "lr": settings.lr},
+        {"params": [p for name, p in trainable.items() if "lora_" in name], "lr": settings.lora_lr},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
+
+
+def to_model(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """uint8 images and labels -> float images (B, 3, H, W) in [0, 1] and sclera masks (B, 1, H, W)."""
+    return batch["images"].float() / 255, (batch["labels"] == SCLERA).unsqueeze(1).float()
+
+
+def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -> pd.DataFrame:
+    """Train one run to its end and return its history, one row an epoch.
+
+    Finished and unchanged: nothing is trained. Interrupted: resumes at the last whole checkpoint, with the same
+    result as an uninterrupted run on the same device and thread count. Anything it depends on changed: starts anew.
+    `on_epoch(history)` is called after each epoch; `stop_after` ends early, as a kill would, for tests."""
+    torch.set_num_threads(cfg.training.n_threads)
+    settings, folder = cfg.training, run_dir(cfg, run)
+    cache = open_cache(cfg, cfg.systems[run.system].input_size)
+    parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
+    mark = fingerprint(cfg, run, cache, parts)
+    finished = read_run(folder)
+    if finished and finished["fingerprint"] == mark:
+        return pd.read_csv(folder / "history.csv")
+
+    accelerator = Accelerator(mixed_precision=settings.precision)
+    torch.manual_seed(run.seed)
+    model = build_system(cfg.systems[run.system])
+    offline = offline_settings(cfg.systems[run.system], model)
+    optimizer = optimizer_for(model, settings)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.min_lr)
+    progress = resume(folder, mark, model, optimizer, scheduler)
+
+    dataset = EyeDataset(cache, parts["train"], slides_augmentation(run.seed) if settings.augment else None)
+    sampler = EpochSampler(len(dataset), run.seed)
+    loader = _loader(dataset, settings, sampler)
+    val_loader = _loader(EyeDataset(cache, parts["val"], None), settings)
+    model, optimizer, loader, val_loader = accelerator.prepare(model, optimizer, loader, val_loader)
+    saver = _Saver(folder, mark, accelerator)
+
+    for epoch in range(progress.epoch + 1, settings.epochs + 1):
+        start = time.perf_counter()
+        dataset.set_epoch(epoch)
+        sampler.set_epoch(epoch)
+        row = {"epoch": epoch, **_train_epoch(accelerator, model, optimizer, loader, settings, f"epoch {epoch}")}
+        scheduler.step()
+        row |= validate(accelerator, model, val_loader, settings)
+        row |= {"lr": scheduler.get_last_lr()[0], "seconds": time.perf_counter() - start}
+        is_best = row["val_f1"] > progress.best
+        progress.history.append(row)
+        progress.epoch = epoch
+        saver.save(model, optimizer, scheduler, progress, is_best)
+        if on_epoch is not None:
+            on_epoch(pd.DataFrame(progress.history))
+        if epoch == stop_after:
+            return pd.DataFrame(progress.history)
+    if accelerator.is_main_process:
+        finish(folder, mark, cfg, run, offline)
+    accelerator.wait_for_everyone()
+    return pd.DataFrame(progress.history)
+
+
+def _loader(dataset: EyeDataset, settings: Training, sampler: Sampler | None = None) -> DataLoader:
+    training = sampler is not None
+    return DataLoader(
+        dataset,
+        batch_size=settings.batch_size,
+        sampler=sampler,
+        num_workers=settings.n_workers,
+        drop_last=training and len(dataset) >= settings.batch_size,  # 10,000 / 32 -> the slides' 312 batches
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _train_epoch(accelerator, model, optimizer, loader, settings: Training, title: str) -> dict[str, float]:
+    model.train()
+    losses = []
+    bar = tqdm(loader, desc=title, leave=False, disable=None if accelerator.is_main_process else True)
+    for step, batch in enumerate(bar):
+        images, masks = to_model(batch)
+        with accelerator.autocast():
+            logits = model(images)
+        loss = dice_bce(logits, masks, settings.bce_weight, settings.dice_weight)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} in {title}, step {step}: lower training.lr or use precision: no; "
+                "the last good checkpoint is kept"
+            )
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), settings.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+    return {"train_loss": accelerator.reduce(torch.stack(losses).mean(), "mean").item()}
+
+
+@torch.no_grad()
+def validate(accelerator, model: nn.Module, loader: DataLoader, settings: Training) -> dict[str, float]:
+    """Loss, per-image means of F1, IoU and MAE, and the pooled F1, at the model's own input size."""
+    model.eval()
+    losses, counts = [], []
+    for batch in loader:
+        images, masks = to_model(batch)
+        with accelerator.autocast():
+            logits = model(images)
+        logits, masks = accelerator.gather_for_metrics((logits.float(), masks))
+        losses += [dice_bce(logits, masks, settings.bce_weight, settings.dice_weight).item()] * len(logits)
+        counts.append(count_pixels(logits.sigmoid().squeeze(1).cpu().numpy(), masks.squeeze(1).bool().cpu().numpy()))
+    counts = pd.concat(counts, ignore_index=True)
+    means = scores(counts)[["f1", "iou", "mae"]].mean()
+    pooled = pooled_scores(counts)["f1"]
+    return {"val_loss": float(np.mean(losses)), **means.add_prefix("val_").to_dict(), "val_f1_pooled": float(pooled)}
+
+
+@dataclass
+class _Saver:
+    folder: Path
+    fingerprint: str
+    accelerator: Accelerator
+
+    def save(self, model, optimizer, scheduler, progress: Progress, is_best: bool) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        model = self.accelerator.unwrap_model(model)
+        meta = {
+            "fingerprint": self.fingerprint,
+            "epoch": progress.epoch,
+            "history": progress.history,
+            "scheduler": scheduler.state_dict(),
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
+        }
+        weights = checkpoints.model_tensors(model)
+        if is_best:  # before the epoch: if a kill falls between, the epoch is trained again and writes the same
+            checkpoints.save(self.folder / "best.safetensors", weights, {"epoch": progress.epoch})
+        tensors = {f"model.{name}": tensor for name, tensor in weights.items()} | optimizer_tensors(model, optimizer)
+        checkpoints.save_epoch(self.folder / "checkpoints", progress.epoch, tensors, meta)
+        table = pd.DataFrame(progress.history)
+        checkpoints.write_atomically(self.folder / "history.csv", lambda part: table.to_csv(part, index=False))
+
+
+def optimizer_tensors(model: nn.Module, optimizer) -> dict[str, Tensor]:
+    """AdamW's moments and step counts by parameter name."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    inner = getattr(optimizer, "optimizer", optimizer)  # Accelerate wraps it
+    return {
+        f"optimizer.{key}.{names[id(p)]}": value for p, state in inner.state.items() for key, value in state.items()
+    }
+
+
+def resume(folder: Path, mark: str, model: nn.Module, optimizer, scheduler) -> Progress:
+    """Load the newest whole checkpoint of the same fingerprint into the parts; a fresh Progress when there is none."""
+    found = checkpoints.load_newest(folder / "checkpoints")
+    if found is None or found[1]["fingerprint"] != mark:
+        for stale in [*folder.glob("checkpoints/*"), *folder.glob("*.*")]:
+            stale.unlink()
+        return Progress()
+    tensors, meta = found
+    checkpoints.load_model(model, _below(tensors, "model."))
+    moments = {key: _below(tensors, f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
+    for name, parameter in model.named_parameters():
+        if name in moments["step"]:
+            optimizer.state[parameter] = {key: named[name] for key, named in moments.items()}
+    scheduler.load_state_dict(meta["scheduler"])
+    for group, lr in zip(optimizer.param_groups, meta["scheduler"]["_last_lr"], strict=True):
+        group["lr"] = lr
+    return Progress(meta["epoch"], meta["history"])
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def finish(folder: Path, mark: str, cfg: Config, run: Run, offline) -> None:
+    """Mark a run as finished: run.json says how it was made and how to rebuild its system."""
+    card = {
+        "run": run.model_dump(),
+        "run_id": cfg.run_id(run),
+        "config": cfg.name,
+        "fingerprint": mark,
+        "system": offline.model_dump(mode="json"),
+        "threshold": cfg.evaluation.threshold,
+        "weights_sha256": checkpoints.file_hash(folder / "best.safetensors"),
+    }
+    checkpoints.write_atomically(folder / "run.json", lambda part: part.write_text(json.dumps(card, indent=2)))
+    for path in (folder / "checkpoints").glob("*"):
+        path.unlink()
+
+
+def read_run(folder: Path) -> dict | None:
+    """What run.json says of a finished run; None while it is not finished."""
+    path = Path(folder) / "run.json"
+    return json.loads(path.read_text()) if path.exists() else None

@@ -1,0 +1,121 @@
+"""The contract every system keeps, and CGDSeg's numbers on the slides."""
+
+import pytest
+import torch
+
+from cgdseg import config
+from cgdseg.losses import dice_bce
+from cgdseg.systems import SYSTEMS, build_system, offline_settings, parameter_table, trace
+
+CLIP_TEXT_TOWER = 63_428_096  # with projection; measured from transformers' CLIPTextModelWithProjection
+
+
+@pytest.fixture(scope="module")
+def paper() -> torch.nn.Module:
+    """CGDSeg at the slides' size with random weights."""
+    settings = config.CGDSeg(backbone={"source": "random"}, text={"source": "random"})
+    return build_system(settings).eval()
+
+
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_contract(kind, tiny_systems):
+    settings = tiny_systems[kind]
+    model = build_system(settings)
+    images = torch.rand(2, 3, *settings.input_size)
+    logits = model(images)
+    assert logits.shape == (2, 1, *settings.input_size)
+    dice_bce(logits, (logits > 0).float()).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        else:
+            assert parameter.grad is None, name
+
+
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_offline_settings_rebuild_the_same_shapes(kind, tiny_systems):
+    model = build_system(tiny_systems[kind])
+    again = build_system(offline_settings(tiny_systems[kind], model))
+    assert {n: t.shape for n, t in model.state_dict().items()} == {n: t.shape for n, t in again.state_dict().items()}
+
+
+def test_wrong_size_is_refused_with_the_mend(tiny_cgdseg):
+    with pytest.raises(ValueError, match=r"resize them to \(32, 48\)"):
+        build_system(tiny_cgdseg)(torch.rand(1, 3, 48, 32))
+
+
+def test_only_the_slides_parts_learn(tiny_cgdseg):
+    model = build_system(tiny_cgdseg)
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    assert frozen == {n for n, _ in model.named_parameters() if n.startswith("backbone.") and "lora_" not in n}
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full", "frozen"])
+def test_tuning_decides_what_the_backbone_learns(tiny_cgdseg, tuning):
+    settings = tiny_cgdseg.model_copy(update={"backbone": tiny_cgdseg.backbone.model_copy(update={"tuning": tuning})})
+    table = parameter_table(settings, build_system(settings)).set_index("part")
+    assert (table.trainable["DINOv2"] > 0) == (tuning == "full")
+    assert (table.trainable["LoRA"] > 0) == (tuning == "lora")
+
+
+def test_parameters_at_paper_size(paper):
+    settings = config.CGDSeg()
+    table = parameter_table(settings, paper).set_index("part")
+    expected = {
+        "LoRA": 147_456,
+        "text projection": 196_992,
+        "cross-attention": 591_360,
+        "norm": 768,
+        "pyramid": 260_064,
+        "decoder 1": 868_097,
+        "decoder 2": 687_937,
+        "decoder 3": 358_657,
+        "head": 73_985,
+    }
+    assert table.trainable[table.trainable > 0].to_dict() == expected
+    assert table.trainable.sum() == 3_185_316
+    assert table.parameters["DINOv2"] == 21_654_912
+    assert table.parameters.sum() + CLIP_TEXT_TOWER == 88_268_324
+
+
+def test_shape_trace_of_the_slides(paper):
+    outputs = trace(paper, torch.rand(1, 3, 256, 256))
+    shapes = {
+        "backbone": (1, 384, 18, 18),
+        "grounding.projection": (1, 384),
+        "grounding.norm": (1, 324, 384),
+        "grounding": (1, 384, 18, 18),
+        "decoder.0.dense.layers.0.0": (1, 576, 32, 32),
+        "decoder.0.dense": (1, 704, 32, 32),
+        "decoder.0": (1, 512, 32, 32),
+        "decoder.1.dense.layers.0.0": (1, 608, 64, 64),
+        "decoder.1.dense": (1, 736, 64, 64),
+        "decoder.1": (1, 256, 64, 64),
+        "decoder.2.dense.layers.0.0": (1, 256, 128, 128),
+        "decoder.2.dense": (1, 384, 128, 128),
+        "decoder.2": (1, 128, 128, 128),
+        "head.layers.0": (1, 64, 256, 256),
+        "head": (1, 1, 256, 256),
+    }
+    assert {name: tuple(outputs[name].shape) for name in shapes} == shapes
+    assert [tuple(level.shape) for level in outputs["pyramid"]] == [(1, 96, 64, 64), (1, 192, 32, 32), (1, 384, 16, 16)]
+
+
+def test_last_four_pixels_are_not_seen_at_256(paper):
+    """256 = 18 * 14 + 4: the patch embedding drops the rest, a flaw of the slides' size that we keep and state."""
+    images = torch.rand(1, 3, 256, 256)
+    changed = images.clone()
+    changed[..., 252:, :] = 0
+    changed[..., 252:] = 0
+    with torch.no_grad():
+        assert torch.equal(paper.backbone(images), paper.backbone(changed))
+
+
+def test_one_text_key_adds_the_same_vector_to_every_patch(paper):
+    """softmax over one key is 1: what the slides call relevance cannot vary over the image."""
+    with torch.no_grad():
+        tokens = torch.randn(2, 324, 384)
+        text = paper.grounding.projection(paper.grounding.anchor).expand(2, -1, -1)
+        attended, weights = paper.grounding.attention(tokens, text, text)
+    assert torch.equal(weights, torch.ones_like(weights))
+    assert (attended - attended[:1, :1]).abs().max() < 1e-5
