@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as sk
 
 from cgdseg.losses import dice_bce, soft_dice
-from cgdseg.metrics import count_pixels, pooled_scores, scores
+from cgdseg.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
 
 
 def test_dice_bce_is_the_slides_formula():
@@ -75,3 +75,11 @@ def test_threshold_is_inclusive():
 def test_sizes_must_agree():
     with pytest.raises(ValueError, match="resize one of them"):
         count_pixels(np.zeros((1, 2, 2)), np.zeros((1, 2, 3), bool))
+
+
+def test_f1_by_threshold_equals_one_threshold_at_a_time(maps):
+    probs, truth = maps
+    probs = probs.round(1)  # many probabilities lie exactly on a threshold
+    thresholds = np.array([0.1, 0.3, 0.5, 0.9])
+    plain = np.stack([scores(count_pixels(probs, truth, t)).f1 for t in thresholds], axis=1)
+    assert np.allclose(f1_by_threshold(probs, truth, thresholds), plain, atol=1e-12)

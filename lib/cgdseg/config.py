@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from cgdseg.paths import CONFIGS, HOME
+from cgdseg import paths
+from cgdseg.paths import CONFIGS
 
 Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
 RGB = tuple[int, int, int]
@@ -47,7 +48,7 @@ class Dataset(Settings):
 
     @property
     def folder(self) -> Path:
-        return self.root if self.root.is_absolute() else HOME / self.root
+        return self.root if self.root.is_absolute() else paths.HOME / self.root
 
 
 class Splits(Settings):
@@ -160,6 +161,7 @@ class Config(Settings):
     splits: Splits = Splits()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    workers: PositiveInt = 2  # processes that render, decode and hash
 
     def runs(self) -> list[Run]:
         """Every training the config asks for: systems x conditions x seeds."""

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from cgdseg import checkpoints
 from cgdseg.config import Size, System
-from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels, resize_image, resize_labels
+from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels, resize_image
 from cgdseg.metrics import count_pixels, scores
 from cgdseg.paths import short
 from cgdseg.systems import build_system
@@ -147,17 +147,6 @@ def mask_files(truth: Path) -> list[Path]:
 
 def _stem(path: Path) -> str:
     return path.stem.removesuffix("_mask").removesuffix("_sclera")
-
-
-def evaluate(segmenter: Segmenter, images, labels, size: Size, batch_size: int, threshold: float) -> pd.DataFrame:
-    """Count pixels at `size` for rows of the pixel cache: images (N, h, w, 3) and labels (N, H, W) as memory maps."""
-    counts = []
-    for start in tqdm(range(0, len(images), batch_size), desc=segmenter.name, leave=False, disable=None):
-        rows = slice(start, start + batch_size)
-        probs = segmenter.predict(list(images[rows]), size)
-        truth = [resize_labels(label, size) == SCLERA for label in labels[rows]]
-        counts.append(count_pixels(np.stack(probs), np.stack(truth), threshold))
-    return pd.concat(counts, ignore_index=True)
 
 
 def save_json(path: Path, content: dict) -> None:

@@ -47,3 +47,16 @@ def scores(counts: pd.DataFrame) -> pd.DataFrame:
 def pooled_scores(counts: pd.DataFrame) -> pd.Series:
     """One score for all pixels together, as the slides report it; large sclerae weigh more than in the mean."""
     return scores(counts.sum().to_frame().T).iloc[0]
+
+
+def f1_by_threshold(probs: np.ndarray, truth: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """F1 of each image (N, H, W) at each of T ascending thresholds -> (N, T), counting every pixel once."""
+    edges = np.concatenate([[-np.inf], thresholds, [np.inf]])
+    curves = []
+    for prob, mask in zip(probs, truth, strict=True):
+        bins = np.searchsorted(edges, prob.ravel(), side="right") - 1  # probability >= thresholds[bin - 1]
+        hits = np.bincount(bins[mask.ravel()], minlength=len(edges) - 1)
+        alarms = np.bincount(bins[~mask.ravel()], minlength=len(edges) - 1)
+        tp, fp = (counts[::-1].cumsum()[::-1][1:] for counts in (hits, alarms))
+        curves.append(ratio(2 * tp, tp + fp + mask.sum()))
+    return np.stack(curves)

@@ -11,8 +11,13 @@ HOME = Path(os.environ.get("CGDSEG_HOME", ROOT)).resolve()
 
 CONFIGS = ROOT / "configs"
 NOTEBOOKS = ROOT / "notebooks"
+CLAIMS = ROOT / "data" / "claims.yaml"
 LIB = ROOT / "lib"
-RUNS = HOME / "data" / "runs"
+
+
+def run_dir(run_id: str) -> Path:
+    """One training: its weights, history and run.json. Configs that share a recipe share the folder."""
+    return HOME / "data" / "runs" / run_id
 
 
 def cache_dir(config: str) -> Path:

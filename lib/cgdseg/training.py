@@ -19,8 +19,9 @@ from tqdm import tqdm
 from cgdseg import checkpoints, paths
 from cgdseg.config import Config, Run, Training, digest
 from cgdseg.data.augment import slides_augmentation
-from cgdseg.data.cache import PixelCache, open_cache
+from cgdseg.data.cache import open_cache
 from cgdseg.data.dataset import EyeDataset
+from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
 from cgdseg.imports import code_digest
 from cgdseg.losses import dice_bce
@@ -59,19 +60,14 @@ class Progress:
 
 
 def run_dir(cfg: Config, run: Run) -> Path:
-    return paths.RUNS / cfg.run_id(run)
+    return paths.run_dir(cfg.run_id(run))
 
 
-def fingerprint(cfg: Config, run: Run, cache: PixelCache, parts: dict[str, list[str]]) -> str:
-    """Hash of all that the trained weights depend on: recipe, code (comments ignored), pixels and split."""
-    return digest(
-        {
-            "run": cfg.run_id(run),
-            "code": code_digest(["cgdseg.training"]),
-            "pixels": cache.digest,
-            "parts": parts,
-        }
-    )
+def fingerprint(cfg: Config, run: Run, parts: dict[str, list[str]]) -> str:
+    """Hash of all that the trained weights depend on: recipe, code (comments ignored), files and split."""
+    hashes = load_manifest(cfg).set_index("image_id")[["image_sha256", "mask_sha256"]]
+    entries = {part: [[i, *hashes.loc[i]] for i in ids] for part, ids in parts.items()}
+    return digest({"run": cfg.run_id(run), "code": code_digest(["cgdseg.training"]), "entries": entries})
 
 
 def optimizer_for(model: nn.Module, settings: Training) -> torch.optim.AdamW:
@@ -99,7 +95,7 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
     settings, folder = cfg.training, run_dir(cfg, run)
     cache = open_cache(cfg, cfg.systems[run.system].input_size)
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
-    mark = fingerprint(cfg, run, cache, parts)
+    mark = fingerprint(cfg, run, parts)
     finished = read_run(folder)
     if finished and finished["fingerprint"] == mark:
         return pd.read_csv(folder / "history.csv")
@@ -122,7 +118,7 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
     for epoch in range(progress.epoch + 1, settings.epochs + 1):
         start = time.perf_counter()
         dataset.set_epoch(epoch)
-        sampler.set_epoch(epoch)
+        loader.set_epoch(epoch)  # Accelerate hands it on to the sampler, and would count for itself otherwise
         row = {"epoch": epoch, **_train_epoch(accelerator, model, optimizer, loader, settings, f"epoch {epoch}")}
         scheduler.step()
         row |= validate(accelerator, model, val_loader, settings)
@@ -271,3 +267,24 @@ def read_run(folder: Path) -> dict | None:
     """What run.json says of a finished run; None while it is not finished."""
     path = Path(folder) / "run.json"
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def write_run_card(cfg: Config, run: Run, history: pd.DataFrame) -> Path:
+    """Say in one small file which weights a run of this config has; later notebooks find them through it."""
+    best = history.loc[history.val_f1.idxmax()]
+    card = {key: value for key, value in read_run(run_dir(cfg, run)).items() if key in ("run_id", "weights_sha256")}
+    card |= {"best_epoch": int(best.epoch), "val_f1": float(best.val_f1)}
+    path = paths.run_card(cfg.name, run.name)
+    checkpoints.write_atomically(path, lambda part: part.write_text(json.dumps(card, indent=2) + "\n"))
+    return path
+
+
+def describe(history: pd.DataFrame) -> str:
+    """Two sentences on a training: where it stands and whether more epochs might help."""
+    best, last = history.loc[history.val_f1.idxmax()], history.iloc[-1]
+    text = f"The best epoch is {best.epoch:.0f} of {len(history)}, with a validation F1 of {best.val_f1:.4f}. "
+    if len(history) < 4:
+        return text + "So few epochs only prove that the code runs."
+    gain = last.val_f1 - history.val_f1.iloc[-max(2, len(history) // 4) - 1]
+    trend = "still rising: more epochs would help" if gain > 0.003 else "flat: more epochs would change little"
+    return text + f"Over the last quarter F1 moved by {gain:+.4f}: the curve is {trend}."

@@ -1,12 +1,16 @@
 """The registry: every system is settings -> module, images (B, 3, H, W) in [0, 1] -> logits (B, 1, H, W)."""
 
+import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from cgdseg.config import System
 from cgdseg.systems import cgdseg, unet
@@ -46,6 +50,54 @@ def parameter_table(settings: System, model: nn.Module) -> pd.DataFrame:
         for part, parameters in SYSTEMS[settings.kind].parts(model).items()
     ]
     return pd.DataFrame(rows)
+
+
+@torch.no_grad()
+def cost_table(model: nn.Module, images: Tensor, repeats: int = 3) -> pd.DataFrame:
+    """One row a top-level part: part, GFLOP and milliseconds for one forward pass of `images` (median of repeats)."""
+    called = {name: _called(name, child) for name, child in model.named_children()}
+    times: dict[str, list[float]] = {name: [] for name in called}
+    started: dict[str, float] = {}
+
+    def start(_module, _inputs, name):
+        started[name] = time.perf_counter()
+
+    def stop(_module, _inputs, _output, name):
+        times[name][-1] += 1000 * (time.perf_counter() - started[name])
+
+    modules = [(name, module) for name, modules in called.items() for module in modules.values()]
+    hooks = [module.register_forward_pre_hook(partial(start, name=name)) for name, module in modules]
+    hooks += [module.register_forward_hook(partial(stop, name=name)) for name, module in modules]
+    model.eval()
+    try:
+        for _ in range(repeats):
+            for timings in times.values():
+                timings.append(0.0)
+            model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model(images)
+    flops = {key: sum(counts.values()) / 1e9 for key, counts in counter.get_flop_counts().items()}
+    root = type(model).__name__
+    rows = [
+        {
+            "part": name,
+            "GFLOP": sum(flops.get(f"{root}.{path}", 0.0) for path in modules),
+            "ms": statistics.median(times[name]),
+        }
+        for name, modules in called.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _called(name: str, child: nn.Module) -> dict[str, nn.Module]:
+    """The modules that a forward pass calls, by dotted name: a ModuleList is only a container."""
+    if isinstance(child, nn.ModuleList):
+        return {f"{name}.{i}": module for i, module in enumerate(child)}
+    return {name: child}
 
 
 @torch.no_grad()

@@ -2,11 +2,16 @@
 
 images (B, 3, H, W) in [0, 1] -> logits (B, 1, H, W)"""
 
+import pandas as pd
+import yaml
 from torch import Tensor, nn
 
 from cgdseg import config
 from cgdseg.encoders import PatchEncoder, build_patch_encoder, encode_prompts, skeleton
 from cgdseg.layers import DecoderStage, Head, Pyramid, TextGrounding
+from cgdseg.paths import CLAIMS
+
+CLIP_TEXT_TOWER = 63_428_096  # CLIPTextModelWithProjection of ViT-B/32; it runs once and is not part of the module
 
 
 class CGDSeg(nn.Module):
@@ -71,3 +76,30 @@ def parts(model: CGDSeg) -> dict[str, list[nn.Parameter]]:
         **{f"decoder {i}": list(stage.parameters()) for i, stage in enumerate(model.decoder, 1)},
         "head": list(model.head.parameters()),
     }
+
+
+def paper_size() -> config.CGDSeg:
+    """The slides' CGDSeg with random weights: the same shapes and counts without a download."""
+    return config.CGDSeg(backbone={"source": "random"}, text={"source": "random"})
+
+
+def against_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """Parameters at the paper's size beside the slides' budget: part, claimed, counted, difference (%).
+
+    `table` is the parameter table of `paper_size()`; the claims stand in data/claims.yaml."""
+    counts = table.set_index("part").parameters
+    grouped = {
+        "DINOv2": counts["DINOv2"],
+        "LoRA": counts["LoRA"],
+        "CLIP text tower": CLIP_TEXT_TOWER,
+        "grounding": counts[["text projection", "cross-attention", "norm"]].sum(),
+        "pyramid": counts["pyramid"],
+        "decoder": counts.filter(like="decoder").sum(),
+        "head": counts["head"],
+        "all trainable": table.trainable.sum(),
+        "total": counts.sum() + CLIP_TEXT_TOWER,
+    }
+    claims = pd.DataFrame(yaml.safe_load(CLAIMS.read_text())["parameters"])
+    claims["counted"] = claims.part.map(grouped).astype(int)
+    claims["difference %"] = 100 * (claims.counted / claims.claim - 1)
+    return claims.rename(columns={"claim": "claimed"})[["part", "claimed", "counted", "difference %", "slide"]]

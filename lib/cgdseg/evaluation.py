@@ -1,0 +1,176 @@
+"""Trained runs on validation and test images, scored at the competition's size.
+
+evaluate_runs(cfg) -> one row an image and run, and one row a dataset, run and threshold."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cgdseg import paths
+from cgdseg.config import Config, Run
+from cgdseg.data.cache import open_cache
+from cgdseg.data.manifest import load_manifest
+from cgdseg.data.splits import part_ids
+from cgdseg.inference import Segmenter, load_segmenter
+from cgdseg.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
+from cgdseg.statistics import subject_means
+from cgdseg.training import SCLERA
+
+THRESHOLDS = np.arange(0.05, 0.96, 0.05).round(2)
+
+
+def trained_runs(cfg: Config) -> list[Run]:
+    """The config's runs that notebook 03 has finished; FileNotFoundError when there is none."""
+    found = [run for run in cfg.runs() if paths.run_card(cfg.name, run.name).exists()]
+    if not found:
+        paths.require(paths.run_card(cfg.name, cfg.runs()[0].name), "03_training")
+    return found
+
+
+def segmenter_of(cfg: Config, run: Run) -> Segmenter:
+    """The trained system of a run, found through its run card."""
+    card = json.loads(paths.require(paths.run_card(cfg.name, run.name), "03_training").read_text())
+    return load_segmenter(paths.run_dir(card["run_id"]))
+
+
+def evaluate_runs(cfg: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every trained run on its validation and test images.
+
+    Returns (scores, sweep). scores: run, system, condition, seed, part, image_id, dataset, label, subject, gaze,
+    tp, fp, fn, error, pixels, f1, iou, precision, recall, mae. sweep: run, part, dataset, threshold, f1."""
+    tables = [evaluate_run(cfg, run) for run in tqdm(trained_runs(cfg), desc="runs", disable=None)]
+    rows, sweeps = zip(*tables, strict=True)
+    return pd.concat(rows, ignore_index=True), pd.concat(sweeps, ignore_index=True)
+
+
+def evaluate_run(cfg: Config, run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    segmenter = segmenter_of(cfg, run)
+    people = load_manifest(cfg).set_index("image_id")[["dataset", "subject", "gaze"]]
+    tables, sweeps = [], []
+    for part in ("val", "test"):
+        ids = list(dict.fromkeys(part_ids(cfg, run.condition, part)))
+        counts, curves = _count(cfg, segmenter, ids)
+        table = pd.DataFrame({"part": part, "image_id": ids}).join(people, on="image_id").join(counts)
+        table["label"] = table.dataset.map(cfg.label)
+        tables.append(table.join(scores(counts)))
+        sweeps.append(pd.DataFrame(curves, columns=THRESHOLDS).assign(part=part, dataset=table.label))
+    table = pd.concat(tables, ignore_index=True)
+    for place, (name, value) in enumerate({"run": run.name, **run.model_dump()}.items()):
+        table.insert(place, name, value)
+    sweep = pd.concat(sweeps).groupby(["part", "dataset"]).mean().rename_axis(columns="threshold").stack()
+    return table, sweep.rename("f1").reset_index().assign(run=run.name)
+
+
+def _count(cfg: Config, segmenter: Segmenter, ids: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Pixel counts at cfg.evaluation.size, an image a row, and F1 at each of THRESHOLDS (N, T)."""
+    pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
+    counts, curves = [], []
+    step = cfg.evaluation.batch_size
+    for start in tqdm(range(0, len(ids), step), desc=segmenter.name, leave=False, disable=None):
+        batch = ids[start : start + step]
+        probs = np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in batch], cfg.evaluation.size))
+        masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch])
+        counts.append(count_pixels(probs, masks, cfg.evaluation.threshold))
+        curves.append(f1_by_threshold(probs, masks, THRESHOLDS))
+    return pd.concat(counts, ignore_index=True), np.concatenate(curves)
+
+
+def cross_domain(table: pd.DataFrame) -> pd.DataFrame:
+    """The slides' table "Cross-Domain Test Results", a row a run and dataset, with intervals and the pooled F1."""
+    by = ["run", "system", "condition", "part", "dataset"]
+    named = table.assign(dataset=table.label)
+    means = named.groupby(by, sort=False)[["iou", "precision", "recall", "mae"]].mean()
+    pooled = named.groupby(by, sort=False)[["tp", "fp", "fn", "error", "pixels"]].apply(pooled_scores)["f1"]
+    return subject_means(named, by).join(means, on=by).join(pooled.rename("pooled f1"), on=by)
+
+
+def home_and_away(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """Mean F1 by run on "validation" (synthetic eyes of the run's own kind) and on each test set.
+
+    A mixed run also validates on real eyes; they are left out, because a gap is measured from one place."""
+    synthetic = {cfg.label(name) for name, dataset in cfg.datasets.items() if dataset.domain == "synthetic"}
+    home = summary[(summary.part == "val") & summary.dataset.isin(synthetic)]
+    return pd.concat([home.assign(dataset="validation"), summary[summary.part == "test"]], ignore_index=True)
+
+
+def domain_gap(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """The slides' table "Domain Gap Quantification": F1 at home minus F1 away, a row a run and test set."""
+    table = home_and_away(summary, cfg)
+    home = table[table.dataset == "validation"].set_index("run").f1
+    away = table[table.dataset != "validation"]
+    gaps = away[["run", "system", "condition", "dataset"]].assign(
+        **{"validation f1": away.run.map(home), "test f1": away.f1, "gap": away.run.map(home) - away.f1}
+    )
+    return gaps.reset_index(drop=True)
+
+
+def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
+    """Each condition against the synthetic one: change in F1 and the share of the baseline's gap it closes."""
+    before = gaps[gaps.condition == baseline].groupby(["system", "dataset"])[["test f1", "gap"]].mean()
+    after = gaps[gaps.condition != baseline].groupby(["system", "condition", "dataset"])[["test f1", "gap"]].mean()
+    joined = after.reset_index().join(before, on=["system", "dataset"], rsuffix=f" {baseline}", how="inner")
+    joined["change"] = joined["test f1"] - joined[f"test f1 {baseline}"]
+    joined["share closed"] = 1 - joined["gap"] / joined[f"gap {baseline}"]
+    return joined
+
+
+def extremes(table: pd.DataFrame) -> pd.DataFrame:
+    """The best, the median and the worst image of each dataset in a table of scores; adds `case`."""
+    cases = []
+    for _, group in table.groupby("label", sort=False):
+        ranked = group.sort_values("f1", ascending=False)
+        picked = ranked.iloc[[0, len(ranked) // 2, -1]]
+        cases.append(picked.assign(case=["best", "median", "worst"]))
+    return pd.concat(cases)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with its prediction: image (H, W, 3) uint8, predicted and truth (H, W) bool."""
+
+    label: str
+    title: str
+    image_id: str
+    image: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray
+
+
+def predict_cases(cfg: Config, run: Run, cases: pd.DataFrame) -> list[Case]:
+    """Predict chosen rows of a table of scores (`extremes`) again, to look at them."""
+    segmenter = segmenter_of(cfg, run)
+    pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
+    shown = []
+    for case in cases.itertuples():
+        prob = segmenter.predict([pixels.images[pixels.row(case.image_id)]], cfg.evaluation.size)[0]
+        row = truth.row(case.image_id)
+        masks = prob >= cfg.evaluation.threshold, truth.labels[row] == SCLERA
+        shown.append(Case(case.label, f"{case.case}: F1 {case.f1:.3f}", case.image_id, truth.images[row], *masks))
+    return shown
+
+
+def read_gaps(gaps: pd.DataFrame) -> str:
+    """The gap table in words."""
+    widest, narrowest = gaps.loc[gaps.gap.idxmax()], gaps.loc[gaps.gap.idxmin()]
+    return (
+        f"The widest gap is that of {widest.run} on {widest.dataset}: {100 * widest.gap:.1f} points of F1 below its "
+        f"own validation eyes. The narrowest is that of {narrowest.run} on {narrowest.dataset}: "
+        f"{100 * narrowest.gap:.1f} points."
+    )
+
+
+def read_closed(closed: pd.DataFrame) -> str:
+    """The table of closed gaps in words."""
+    if closed.empty:
+        return (
+            "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
+        )
+    lines = [
+        f"- {row.system}, {row.condition} on {row.dataset}: F1 {100 * row.change:+.1f} points, "
+        + (f"{100 * row.share:.0f} % of the gap closed" if row.before > 0 else "though there was no gap to close")
+        for row in closed.rename(columns={"share closed": "share", "gap synthetic": "before"}).itertuples()
+    ]
+    return "\n".join(lines)

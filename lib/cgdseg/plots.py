@@ -1,0 +1,249 @@
+"""Every figure of the notebooks: tables or pictures in, a matplotlib Figure out; nothing is saved or shown here."""
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+
+from cgdseg.config import Config, Dataset
+from cgdseg.data.augment import SLIDES, apply_one
+from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
+
+sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
+plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": "medium", "axes.titleweight": "bold"})
+
+SCLERA_COLOUR = (0, 230, 118)
+HITS, FALSE_ALARMS, MISSES = (0, 158, 115), (230, 97, 0), (86, 80, 220)  # told apart by colour-blind readers too
+PART_COLOURS = {1: SCLERA_COLOUR, 2: (255, 193, 7), 3: (216, 27, 96)}
+
+
+def outline(image: np.ndarray, labels: np.ndarray, thickness: int = 1) -> np.ndarray:
+    """Draw the borders of sclera, iris and pupil on a copy of an image (H, W, 3) uint8."""
+    drawn = image.copy()
+    for label, colour in PART_COLOURS.items():
+        borders, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, borders, -1, colour, thickness)
+    return drawn
+
+
+def errors(image: np.ndarray, predicted: np.ndarray, truth: np.ndarray, strength: float = 0.6) -> np.ndarray:
+    """Colour hits green, false alarms orange and misses violet over a greyed image."""
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(np.float32)
+    for region, colour in ((predicted & truth, HITS), (predicted & ~truth, FALSE_ALARMS), (~predicted & truth, MISSES)):
+        grey[region] = (1 - strength) * grey[region] + strength * np.array(colour)
+    return grey.astype(np.uint8)
+
+
+def gallery(rows: dict[str, list[tuple[str, np.ndarray]]], width: float = 1.7) -> Figure:
+    """Rows of captioned pictures: {row title: [(caption, (H, W, 3) or (H, W)), ...]}."""
+    n_columns = max(map(len, rows.values()))
+    height, wide = next(iter(rows.values()))[0][1].shape[:2]
+    size = (width * n_columns, (width * height / wide + 0.3) * len(rows))
+    figure, axes = plt.subplots(len(rows), n_columns, figsize=size, squeeze=False, layout="constrained")
+    for line, (title, pictures) in zip(axes, rows.items(), strict=True):
+        for axis in line:
+            axis.axis("off")
+        for axis, (caption, picture) in zip(line, pictures, strict=False):
+            axis.imshow(picture, cmap="magma", aspect="auto" if picture.ndim == 2 else "equal")
+            axis.set_title(caption, fontsize=8, fontweight="normal", pad=2)
+        if title:
+            line[0].axis("on")
+            line[0].set(xticks=[], yticks=[])
+            line[0].set_ylabel(title, fontsize=9)
+            sns.despine(ax=line[0], left=True, bottom=True)
+    return figure
+
+
+def contact_sheet(manifest: pd.DataFrame, cfg: Config, n_columns: int = 6) -> Figure:
+    """Random eyes of each dataset with their masks outlined, a row a dataset."""
+    rows = {}
+    for name, group in manifest.groupby("dataset", sort=False):
+        dataset, picked = cfg.datasets[name], group.sample(min(n_columns, len(group)), random_state=0)
+        rows[cfg.label(name)] = [
+            (row.image_id.partition("/")[2], _outlined(dataset, row)) for row in picked.itertuples()
+        ]
+    return gallery(rows)
+
+
+def _outlined(dataset: Dataset, row, size: tuple[int, int] = (240, 320)) -> np.ndarray:
+    image = resize_image(read_image(dataset.folder / row.image), size)
+    labels = resize_labels(read_labels(dataset.folder / row.mask, dataset.colours), size)
+    return outline(image, labels, thickness=2)
+
+
+def case_gallery(cases: list) -> Figure:
+    """Image and coloured errors of each `evaluation.Case`, a row a dataset."""
+    rows: dict[str, list] = {}
+    for case in cases:
+        coloured = errors(case.image, case.predicted, case.truth)
+        rows.setdefault(case.label, []).extend([(case.title, case.image), (case.image_id.partition("/")[2], coloured)])
+    return gallery(rows)
+
+
+def distributions(manifest: pd.DataFrame, cfg: Config) -> Figure:
+    """Densities of brightness, sharpness and share of sclera, a line a dataset."""
+    table = manifest.assign(
+        label=manifest.dataset.map(cfg.label), sharpness=np.log10(manifest.blur + 1), percent=100 * manifest.sclera
+    )
+    panels = {"brightness": "brightness (0-255)", "sharpness": "sharpness (log10)", "percent": "sclera (% of image)"}
+    figure, axes = plt.subplots(1, len(panels), figsize=(11, 2.8), layout="constrained")
+    for axis, (column, label) in zip(axes, panels.items(), strict=True):
+        sns.kdeplot(
+            table, x=column, hue="label", common_norm=False, fill=True, alpha=0.2, ax=axis, warn_singular=False,
+            legend=axis is axes[-1],
+        )  # fmt: skip
+        axis.set(xlabel=label, ylabel="", yticks=[])
+    sns.move_legend(axes[-1], "upper left", bbox_to_anchor=(1.02, 1), title="", frameon=False)
+    return figure
+
+
+def colour_scatter(manifest: pd.DataFrame, cfg: Config) -> Figure:
+    """Mean red-blue and red+blue-green balance of each image: how far apart the datasets' light is."""
+    table = manifest.assign(
+        label=manifest.dataset.map(cfg.label),
+        warmth=manifest.red - manifest.blue,
+        pinkness=(manifest.red + manifest.blue) / 2 - manifest.green,
+    )
+    figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    sns.scatterplot(table, x="warmth", y="pinkness", hue="label", style="label", s=18, alpha=0.6, ax=axis)
+    axis.set(xlabel="warmth: mean red - blue (0-255)", ylabel="pinkness: (red + blue) / 2 - green")
+    sns.move_legend(axis, "upper left", bbox_to_anchor=(1.02, 1), title="", frameon=False)
+    return figure
+
+
+def augmentations(image: np.ndarray, labels: np.ndarray, seed: int) -> Figure:
+    """One eye, plain and under each transform of the slides, with its mask outlined."""
+    pictures = [("as it is", outline(image, labels))]
+    for name in SLIDES:
+        pictures.append((name, outline(*apply_one(name, image, labels, seed))))
+    return gallery({"": pictures[:6], " ": pictures[6:]})
+
+
+def token_picture(features: np.ndarray) -> np.ndarray:
+    """Features (C, h, w) -> their first three principal components as colours (h, w, 3) in [0, 1]."""
+    channels, height, width = features.shape
+    components = PCA(3).fit_transform(features.reshape(channels, -1).T)
+    low, high = np.percentile(components, [2, 98], axis=0)
+    return np.clip((components - low) / (high - low + 1e-9), 0, 1).reshape(height, width, 3)
+
+
+def energy_picture(features: np.ndarray) -> np.ndarray:
+    """Features (C, h, w) -> their length at each place (h, w)."""
+    return np.linalg.norm(features, axis=0)
+
+
+def stage_pictures(image: np.ndarray, outputs: dict) -> list[tuple[str, np.ndarray]]:
+    """What `systems.trace` saw of CGDSeg on one image, as captioned pictures in order of the five stages."""
+
+    def caption(name: str, features) -> str:
+        return f"{name}\n{'×'.join(map(str, features.shape[1:]))}"
+
+    pictures = [(f"image\n3×{image.shape[0]}×{image.shape[1]}", image)]
+    for name, key in (("S1 patch tokens", "backbone"), ("S2 grounded", "grounding")):
+        pictures.append((caption(name, outputs[key]), token_picture(outputs[key][0].numpy())))
+    for i, level in enumerate(outputs["pyramid"]):
+        pictures.append((caption(f"S3 pyramid f{i}", level), energy_picture(level[0].numpy())))
+    for i in range(3):
+        stage = outputs[f"decoder.{i}"]
+        pictures.append((caption(f"S4 decoder {i + 1}", stage), energy_picture(stage[0].numpy())))
+        gate = outputs[f"decoder.{i}.csse.spatial_gate"]
+        pictures.append((caption(f"spatial gate {i + 1}", gate), gate[0, 0].numpy()))
+    logits = outputs["head"]
+    pictures.append((caption("S5 probability", logits), logits[0, 0].sigmoid().numpy()))
+    return pictures
+
+
+def bars(table: pd.DataFrame, x: str, y: str, title: str, unit: str, hue: str | None = None) -> Figure:
+    """Horizontal bars with their values written at the end."""
+    figure, axis = plt.subplots(figsize=(7, 0.34 * len(table) + 1), layout="constrained")
+    sns.barplot(table, x=x, y=y, hue=hue, ax=axis, color=None if hue else "C0")
+    for container in axis.containers:
+        axis.bar_label(container, fmt=lambda v: f"{v:,.0f}" if v >= 100 else f"{v:.2g}", padding=3, fontsize=8)
+    axis.set(title=title, xlabel=unit, ylabel="")
+    axis.margins(x=0.15)
+    sns.despine(ax=axis, left=True)
+    return figure
+
+
+def training_curves(history: pd.DataFrame) -> Figure:
+    """Loss, F1 and IoU, MAE, learning rate and seconds by epoch; the best epoch is marked."""
+    best = history.loc[history.val_f1.idxmax()]
+    figure, axes = plt.subplots(1, 4, figsize=(13, 2.9), layout="constrained")
+    panels = [
+        ("loss (0.4 BCE + 0.6 Dice)", {"train_loss": "training", "val_loss": "validation"}),
+        ("score on validation", {"val_f1": "F1", "val_iou": "IoU"}),
+        ("mean absolute error", {"val_mae": "validation"}),
+        ("learning rate", {"lr": "all but LoRA"}),
+    ]
+    for axis, (title, lines) in zip(axes, panels, strict=True):
+        for column, label in lines.items():
+            axis.plot(history.epoch, history[column], marker="o", markersize=3, label=label)
+        axis.axvline(best.epoch, color="0.6", linewidth=1, linestyle=":")
+        axis.set(title=title, xlabel="epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        if len(lines) > 1:
+            axis.legend(frameon=False)
+    return figure
+
+
+def score_bars(table: pd.DataFrame, score: str = "f1") -> Figure:
+    """F1 by dataset, a bar a run, with 95 % intervals (columns low and high)."""
+    figure, axis = plt.subplots(figsize=(1.6 + 0.5 * len(table), 3.4), layout="constrained")
+    runs = list(dict.fromkeys(table.run))
+    datasets = list(dict.fromkeys(table.dataset))
+    width = 0.8 / len(runs)
+    for i, run in enumerate(runs):
+        rows = table[table.run == run].set_index("dataset").reindex(datasets)
+        x = np.arange(len(datasets)) + (i - (len(runs) - 1) / 2) * width
+        whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows[score].to_numpy())
+        axis.bar(x, rows[score], width * 0.92, yerr=whiskers, capsize=2, label=run, error_kw={"lw": 1, "ecolor": "0.3"})
+        for place, value, high in zip(x, rows[score], rows.high, strict=True):
+            if np.isfinite(value):
+                axis.text(place, max(value, high) + 0.012, f"{value:.3f}", ha="center", fontsize=7)
+    axis.set(xticks=np.arange(len(datasets)), xticklabels=datasets, ylabel="F1, mean over images", ylim=(0, 1.08))
+    axis.grid(axis="x", visible=False)
+    axis.legend(title="", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def threshold_sweep(table: pd.DataFrame, chosen: float) -> Figure:
+    """Mean F1 against the threshold, a panel a dataset, a line a run; the threshold in use is marked."""
+    grid = sns.relplot(
+        table, x="threshold", y="f1", hue="run", style="run", col="dataset", kind="line", height=2.8, aspect=1.15
+    )
+    for axis in grid.axes.flat:
+        axis.axvline(chosen, color="0.6", linewidth=1, linestyle=":")
+        best = table[table.dataset == axis.get_title().removeprefix("dataset = ")].groupby("run").f1.idxmax()
+        for row in table.loc[best].itertuples():
+            axis.plot(row.threshold, row.f1, marker="v", color="0.25", markersize=5)
+    grid.set_titles("{col_name}").set_axis_labels("threshold", "F1, mean over images")
+    grid.legend.set_title("")
+    return grid.figure
+
+
+def gap_chart(table: pd.DataFrame) -> Figure:
+    """A line from validation to each test set, one a run: its slope is the domain gap."""
+    order = list(dict.fromkeys(table.dataset))
+    figure, axis = plt.subplots(figsize=(1.9 * len(order) + 1.5, 3.4), layout="constrained")
+    for name, rows in table.groupby("run", sort=False):
+        rows = rows.set_index("dataset").reindex(order)
+        axis.plot(order, rows.f1, marker="o", label=name)
+        axis.fill_between(order, rows.low, rows.high, alpha=0.12)
+    axis.set(ylabel="F1, mean over images", ylim=(max(0, table.low.min() - 0.05), 1))
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def by_gaze(scores: pd.DataFrame) -> Figure:
+    """F1 of every image by gaze, a panel a dataset, a colour a run."""
+    named = scores.assign(gaze=scores.gaze.map({"l": "left", "r": "right", "s": "straight", "u": "up"}))
+    grid = sns.catplot(
+        named, x="gaze", y="f1", hue="run", col="dataset", kind="box", height=3, aspect=1.2, fliersize=2,
+        order=["left", "straight", "right", "up"], linewidth=0.8,
+    )  # fmt: skip
+    grid.set_titles("{col_name}").set_axis_labels("gaze", "F1 of an image")
+    grid.legend.set_title("")
+    return grid.figure

@@ -1,0 +1,102 @@
+"""Every table of the notebooks that is more than one pandas call: frames in, a frame to read out."""
+
+import pandas as pd
+
+from cgdseg.config import Config, Run
+from cgdseg.data.audit import exact_duplicates, near_duplicates
+from cgdseg.data.cache import PixelCache
+from cgdseg.data.splits import part_ids
+
+
+def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """A row a dataset: images, people, sizes and mean share of sclera."""
+    rows = []
+    for name, group in manifest.groupby("dataset", sort=False):
+        sizes = (group.width.astype(str) + "×" + group.height.astype(str)).value_counts()
+        rows.append(
+            {
+                "dataset": cfg.label(name),
+                "domain": group.domain.iloc[0],
+                "images": len(group),
+                "subjects": group.subject.nunique(),
+                "size (width×height)": sizes.index[0] + (f" and {len(sizes) - 1} more" if len(sizes) > 1 else ""),
+                "iris labelled": int(group.has_iris.sum()),
+                "sclera %": 100 * group.sclera.mean(),
+                "brightness": group.brightness.mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def duplicates(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Exact and near copies in one table: first, second, kind, bits apart, same_subject."""
+    exact = exact_duplicates(manifest).assign(kind="same bytes", bits=0)
+    near = near_duplicates(manifest).assign(kind="look alike").rename(columns={"distance": "bits"})
+    return pd.concat([exact, near], ignore_index=True)[["first", "second", "kind", "bits", "same_subject"]]
+
+
+def parts(splits: pd.DataFrame, manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """Images by protocol, condition and dataset, a column a part."""
+    named = splits.merge(manifest[["image_id", "dataset"]], on="image_id")
+    named["dataset"] = named.dataset.map(cfg.label)
+    counts = named.groupby(["protocol", "condition", "dataset", "part"], sort=False).size().unstack(fill_value=0)
+    return counts.reindex(columns=["train", "val", "test"], fill_value=0).reset_index().rename_axis(columns=None)
+
+
+def caches(opened: list[PixelCache]) -> pd.DataFrame:
+    """A row a size: images and megabytes on disk."""
+    rows = [
+        {"height": c.images.shape[1], "width": c.images.shape[2], "images": len(c), "MB": c.n_bytes / 1e6}
+        for c in opened
+    ]
+    return pd.DataFrame(rows)
+
+
+def run_parts(cfg: Config, run: Run) -> pd.DataFrame:
+    """What one run trains on, validates on and is tested on: entries and distinct images by dataset."""
+    rows = []
+    for part in ("train", "val", "test"):
+        ids = pd.Series(part_ids(cfg, run.condition, part))
+        for name, group in ids.groupby(ids.str.split("/").str[0]):
+            rows.append({"part": part, "dataset": cfg.label(name), "images": group.nunique(), "entries": len(group)})
+    return pd.DataFrame(rows)
+
+
+def epochs(history: pd.DataFrame, n_rows: int = 10) -> pd.DataFrame:
+    """The slides' epoch table: chosen epochs, the last and the best, which a star marks."""
+    best = history.val_f1.idxmax()
+    step = max(1, len(history) // n_rows)
+    chosen = sorted({0, *range(step - 1, len(history), step), best, len(history) - 1})
+    table = history.loc[
+        chosen, ["epoch", "val_f1", "val_iou", "val_f1_pooled", "val_loss", "val_mae", "train_loss", "lr"]
+    ]
+    table.insert(1, "best", ["★" if row == best else "" for row in chosen])
+    names = {"val_f1": "F1", "val_iou": "IoU", "val_f1_pooled": "pooled F1", "val_loss": "loss", "val_mae": "MAE"}
+    return table.rename(columns=names | {"train_loss": "training loss", "lr": "learning rate"}).reset_index(drop=True)
+
+
+def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
+    """Seconds an epoch and milliseconds a training entry, validation included."""
+    entries = len(part_ids(cfg, run.condition, "train"))
+    seconds = history.seconds.median()
+    return pd.DataFrame(
+        [
+            {
+                "epochs": len(history),
+                "entries an epoch": entries,
+                "seconds an epoch": seconds,
+                "ms an entry": 1000 * seconds / entries,
+                "minutes in all": history.seconds.sum() / 60,
+            }
+        ]
+    )
+
+
+def overlap_with_test(overlap: pd.DataFrame) -> pd.DataFrame:
+    """What training shares with test, a row a protocol and condition, in columns that a reader understands."""
+    table = overlap[overlap.parts == "train and test"]
+    names = {"images": "shared images", "subjects": "shared subjects", "share_of_images": "% of test images"}
+    table = table.rename(columns=names)
+    table["% of test images"] *= 100
+    table["% of test subjects"] = 100 * table.share_of_subjects
+    return table[["protocol", "condition", *list(names.values())[:2], "% of test images", "% of test subjects"]]

@@ -1,0 +1,135 @@
+"""Training: what is resumed equals what was never interrupted; what is finished is not done again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from cgdseg import checkpoints, training
+from cgdseg.config import Training
+from cgdseg.training import EpochSampler, optimizer_for, read_run, run_dir, train
+
+COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
+
+
+def with_training(cfg, **changes):
+    return cfg.model_copy(update={"training": cfg.training.model_copy(update=changes)})
+
+
+def weights(cfg, run):
+    return checkpoints.load(run_dir(cfg, run) / "best.safetensors")[0]
+
+
+@pytest.fixture
+def run(tiny_config):
+    return tiny_config.runs()[0]
+
+
+@pytest.mark.parametrize("system", ["cgdseg", "unet"])
+def test_resumed_equals_uninterrupted(tiny_config, system, tmp_path):
+    run = tiny_config.run(system, "synthetic", 42)
+    whole = train(tiny_config, run)
+    expected = weights(tiny_config, run)
+    run_dir(tiny_config, run).rename(tmp_path / "whole")
+    for stop in (1, 2):
+        train(tiny_config, run, stop_after=stop)
+        assert read_run(run_dir(tiny_config, run)) is None
+    resumed = train(tiny_config, run)
+    pd.testing.assert_frame_equal(whole[COMPARED], resumed[COMPARED], check_exact=True)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in weights(tiny_config, run).items())
+
+
+def test_a_finished_run_is_not_trained_again(tiny_config, run, monkeypatch):
+    first = train(tiny_config, run)
+    monkeypatch.setattr(training, "_train_epoch", lambda *_: pytest.fail("trained again"))
+    pd.testing.assert_frame_equal(first, train(tiny_config, run))
+
+
+def test_a_changed_mask_trains_anew(tiny_config, run, monkeypatch):
+    train(tiny_config, run)
+    before = read_run(run_dir(tiny_config, run))["fingerprint"]
+    manifest = training.load_manifest(tiny_config)
+    manifest.loc[manifest.dataset == "Drawn", "mask_sha256"] = "other"
+    monkeypatch.setattr(training, "load_manifest", lambda _: manifest)
+    monkeypatch.setattr(training, "open_cache", lambda cfg, size, opened=training.open_cache: opened(cfg, size))
+    train(tiny_config, run)
+    assert read_run(run_dir(tiny_config, run))["fingerprint"] != before
+
+
+def test_a_test_only_dataset_changes_no_fingerprint(tiny_config, run, monkeypatch):
+    parts = {part: training.part_ids(tiny_config, "synthetic", part) for part in ("train", "val")}
+    before = training.fingerprint(tiny_config, run, parts)
+    manifest = training.load_manifest(tiny_config)
+    manifest.loc[manifest.dataset == "Photos", "mask_sha256"] = "other"
+    monkeypatch.setattr(training, "load_manifest", lambda _: manifest)
+    assert training.fingerprint(tiny_config, run, parts) == before
+
+
+def test_a_broken_checkpoint_falls_back_one_epoch(tiny_config, run):
+    expected = train(tiny_config, run)
+    for path in [*run_dir(tiny_config, run).rglob("*.*")]:
+        path.unlink()
+    train(tiny_config, run, stop_after=2)
+    newest = checkpoints.epoch_path(run_dir(tiny_config, run) / "checkpoints", 2)
+    newest.write_bytes(newest.read_bytes()[:-10])
+    with pytest.warns(UserWarning, match="falling back"):
+        resumed = train(tiny_config, run)
+    pd.testing.assert_frame_equal(expected[COMPARED], resumed[COMPARED], check_exact=True)
+
+
+def test_it_learns_the_drawn_eyes(tiny_config):
+    cfg = with_training(tiny_config, epochs=25, augment=False)
+    history = train(cfg, cfg.run("unet", "synthetic", 42))
+    assert history.val_f1.max() > 0.8 and history.train_loss.iloc[-1] < 0.6 * history.train_loss.iloc[0]
+
+
+@pytest.mark.parametrize(
+    "change", [{"augment": False}, {"lr": 2e-2}, {"weight_decay": 0.5}, {"bce_weight": 0.0}, {"clip_norm": 1e-3}]
+)
+def test_every_switch_changes_the_weights(tiny_config, run, change):
+    train(tiny_config, run)
+    other = with_training(tiny_config, **change)
+    train(other, run)
+    ours, theirs = weights(tiny_config, run), weights(other, run)
+    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_diverging_loss_stops_and_keeps_the_last_good_checkpoint(tiny_config, run, monkeypatch):
+    train(tiny_config, run, stop_after=1)
+    monkeypatch.setattr(training, "dice_bce", lambda logits, *_: logits.sum() * float("nan"))
+    with pytest.raises(FloatingPointError, match="lower training.lr"):
+        train(tiny_config, run)
+    assert checkpoints.load_newest(run_dir(tiny_config, run) / "checkpoints")[1]["epoch"] == 1
+
+
+def test_adapters_have_their_own_rate(tiny_config, tiny_cgdseg):
+    model = training.build_system(tiny_cgdseg)
+    optimizer = optimizer_for(model, Training())
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    named = {name: rates[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    assert {rate for name, rate in named.items() if "lora_" in name} == {1e-5}
+    assert {rate for name, rate in named.items() if "lora_" not in name} == {1e-4}
+    assert all(group["weight_decay"] == 1e-4 and group["betas"] == (0.9, 0.999) for group in optimizer.param_groups)
+
+
+def test_the_cosine_schedule_ends_at_its_floor():
+    optimizer = torch.optim.AdamW(nn.Linear(1, 1).parameters(), lr=1e-4)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 70, Training().min_lr)
+    rates = []
+    for _ in range(70):
+        optimizer.step()
+        scheduler.step()
+        rates.append(scheduler.get_last_lr()[0])
+    t = np.arange(1, 71)
+    assert np.allclose(rates, 1e-6 + 0.5 * (1e-4 - 1e-6) * (1 + np.cos(np.pi * t / 70)), rtol=1e-9)
+    assert rates[-1] == pytest.approx(1e-6)
+
+
+def test_each_epoch_visits_every_entry_in_its_own_order():
+    sampler = EpochSampler(50, seed=1)
+    orders = []
+    for epoch in (1, 2, 1):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+    assert sorted(orders[0]) == list(range(50)) and orders[0] == orders[2] != orders[1]
