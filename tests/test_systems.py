@@ -2,19 +2,18 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from cgdseg import config
 from cgdseg.losses import dice_bce
-from cgdseg.systems import SYSTEMS, build_system, offline_settings, parameter_table, trace
-
-CLIP_TEXT_TOWER = 63_428_096  # with projection; measured from transformers' CLIPTextModelWithProjection
+from cgdseg.systems import SYSTEMS, build_system, cost_table, offline_settings, parameter_table, trace
+from cgdseg.systems.cgdseg import CLIP_TEXT_TOWER, against_claims, paper_size
 
 
 @pytest.fixture(scope="module")
 def paper() -> torch.nn.Module:
     """CGDSeg at the slides' size with random weights."""
-    settings = config.CGDSeg(backbone={"source": "random"}, text={"source": "random"})
-    return build_system(settings).eval()
+    return build_system(paper_size()).eval()
 
 
 @pytest.mark.parametrize("kind", SYSTEMS)
@@ -59,8 +58,7 @@ def test_tuning_decides_what_the_backbone_learns(tiny_cgdseg, tuning):
 
 
 def test_parameters_at_paper_size(paper):
-    settings = config.CGDSeg()
-    table = parameter_table(settings, paper).set_index("part")
+    table = parameter_table(paper_size(), paper).set_index("part")
     expected = {
         "LoRA": 147_456,
         "text projection": 196_992,
@@ -119,3 +117,27 @@ def test_one_text_key_adds_the_same_vector_to_every_patch(paper):
         attended, weights = paper.grounding.attention(tokens, text, text)
     assert torch.equal(weights, torch.ones_like(weights))
     assert (attended - attended[:1, :1]).abs().max() < 1e-5
+
+
+def test_the_text_towers_count_is_that_of_clip():
+    with torch.device("meta"):
+        tower = CLIPTextModelWithProjection(CLIPTextConfig(projection_dim=512))  # ViT-B/32's shape is the default
+    assert sum(p.numel() for p in tower.parameters()) == CLIP_TEXT_TOWER
+
+
+def test_claims_are_compared_part_by_part(paper):
+    table = against_claims(parameter_table(paper_size(), paper)).set_index("part")
+    assert table.counted["all trainable"] == 3_185_316 and table.counted["total"] == 88_268_324
+    assert abs(table["difference %"]["total"]) < 0.1 and table["difference %"]["LoRA"] < -70
+
+
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_cost_by_part_adds_up_to_the_whole(kind, tiny_systems):
+    model = build_system(tiny_systems[kind])
+    images = torch.rand(1, 3, *tiny_systems[kind].input_size)
+    table = cost_table(model, images, repeats=1)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model(images)
+    assert table.GFLOP.sum() == pytest.approx(counter.get_total_flops() / 1e9, rel=1e-6)
+    assert (table.ms > 0).all()

@@ -5,11 +5,22 @@ load_config("demo") -> Config. An unknown key, a wrong type or a missing file is
 import hashlib
 import itertools
 import json
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cgdseg import paths
 from cgdseg.paths import CONFIGS
@@ -45,6 +56,21 @@ class Dataset(Settings):
     images: str = "Images/**/*"  # `plain` only: a glob below root
     masks: str = "Masks/**/{stem}.*"  # `plain` only: the glob of the mask that belongs to an image
     colours: dict[Part, RGB] | None = None  # colour table of the masks; None: the layout's own, or white = sclera
+
+    @model_validator(mode="after")
+    def _is_used_somewhere(self) -> Self:
+        if self.test_only and self.domain == "synthetic":
+            raise ValueError(
+                "synthetic eyes are never tested on, so test_only leaves them unused: drop it"
+            )
+        return self
+
+    @field_validator("masks")
+    @classmethod
+    def _names_the_stem(cls, masks: str) -> str:
+        if "{stem}" not in masks.rpartition("/")[2]:
+            raise ValueError("the file name of a mask must hold {stem}, the name of its image: such as {stem}_mask.png")
+        return masks
 
     @property
     def folder(self) -> Path:
@@ -163,6 +189,23 @@ class Config(Settings):
     evaluation: Evaluation = Evaluation()
     workers: PositiveInt = 2  # processes that render, decode and hash
 
+    @field_validator("datasets")
+    @classmethod
+    def _are_plain_names(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
+        for name in datasets:
+            if not re.fullmatch(r"[\w.+ -]+", name):
+                raise ValueError(f"dataset name {name!r}: use letters, digits, spaces and . _ + - only")
+        return datasets
+
+    @model_validator(mode="after")
+    def _name_known_datasets(self) -> Self:
+        for condition, names in self.conditions.items():
+            for name in names:
+                if name not in self.datasets:
+                    known = ", ".join(self.datasets)
+                    raise ValueError(f"condition {condition} names the dataset {name}; the config has: {known}")
+        return self
+
     def runs(self) -> list[Run]:
         """Every training the config asks for: systems x conditions x seeds."""
         combinations = itertools.product(self.systems, self.conditions, self.seeds)
@@ -210,7 +253,7 @@ def load_config(name: str | Path) -> Config:
     try:
         return Config(**{"name": path.stem, **_read(path)})
     except ValidationError as error:
-        problems = "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
         raise ValueError(f"{path} is not a valid config:\n{problems}") from None
 
 

@@ -116,9 +116,9 @@ def colour_scatter(manifest: pd.DataFrame, cfg: Config) -> Figure:
 
 def augmentations(image: np.ndarray, labels: np.ndarray, seed: int) -> Figure:
     """One eye, plain and under each transform of the slides, with its mask outlined."""
-    pictures = [("as it is", outline(image, labels))]
-    for name in SLIDES:
-        pictures.append((name, outline(*apply_one(name, image, labels, seed))))
+    pictures = [("as it is\n", outline(image, labels))]
+    for name, transform in SLIDES.items():
+        pictures.append((f"{name}\np = {transform.p:.2f}", outline(*apply_one(name, image, labels, seed))))
     return gallery({"": pictures[:6], " ": pictures[6:]})
 
 
@@ -191,9 +191,9 @@ def training_curves(history: pd.DataFrame) -> Figure:
 
 def score_bars(table: pd.DataFrame, score: str = "f1") -> Figure:
     """F1 by dataset, a bar a run, with 95 % intervals (columns low and high)."""
-    figure, axis = plt.subplots(figsize=(1.6 + 0.5 * len(table), 3.4), layout="constrained")
-    runs = list(dict.fromkeys(table.run))
-    datasets = list(dict.fromkeys(table.dataset))
+    runs, datasets = list(dict.fromkeys(table.run)), list(dict.fromkeys(table.dataset))
+    wide = max(5.5, 0.62 * len(runs) * len(datasets) + 2.5)
+    figure, axis = plt.subplots(figsize=(wide, 3.6), layout="constrained")
     width = 0.8 / len(runs)
     for i, run in enumerate(runs):
         rows = table[table.run == run].set_index("dataset").reindex(datasets)
@@ -202,10 +202,10 @@ def score_bars(table: pd.DataFrame, score: str = "f1") -> Figure:
         axis.bar(x, rows[score], width * 0.92, yerr=whiskers, capsize=2, label=run, error_kw={"lw": 1, "ecolor": "0.3"})
         for place, value, high in zip(x, rows[score], rows.high, strict=True):
             if np.isfinite(value):
-                axis.text(place, max(value, high) + 0.012, f"{value:.3f}", ha="center", fontsize=7)
+                axis.text(place, np.nanmax([value, high]) + 0.012, f"{value:.3f}", ha="center", fontsize=8)
     axis.set(xticks=np.arange(len(datasets)), xticklabels=datasets, ylabel="F1, mean over images", ylim=(0, 1.08))
     axis.grid(axis="x", visible=False)
-    axis.legend(title="", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.legend(frameon=False, loc="outside upper center", ncols=3)
     return figure
 
 

@@ -100,3 +100,31 @@ def overlap_with_test(overlap: pd.DataFrame) -> pd.DataFrame:
     table["% of test images"] *= 100
     table["% of test subjects"] = 100 * table.share_of_subjects
     return table[["protocol", "condition", *list(names.values())[:2], "% of test images", "% of test subjects"]]
+
+
+NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}
+NAMES |= {"test f1": "test F1"}
+
+
+def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Some columns of a table under the names that readers expect, rows counted anew."""
+    return table[columns].rename(columns=NAMES).reset_index(drop=True)
+
+
+def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
+    """The test rows of `evaluation.cross_domain`: F1 with its interval, then its company."""
+    columns = ["run", "dataset", "f1", "low", "high", "pooled f1", "iou", "precision", "recall", "mae"]
+    return for_reading(summary[summary.part == "test"], [*columns, "images", "subjects"])
+
+
+def gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `evaluation.domain_gap`."""
+    return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap"])
+
+
+def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `evaluation.gap_closed`; the share is in per cent."""
+    table = table.assign(**{"share closed %": 100 * table["share closed"]})
+    return for_reading(
+        table, ["system", "condition", "dataset", "test f1 synthetic", "test f1", "change", "share closed %"]
+    )

@@ -1,0 +1,26 @@
+"""Data: files on disk -> manifest and findings -> splits -> memory-mapped pixels -> training batches."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from tqdm import tqdm
+
+
+def in_parallel(
+    function: Callable, items: Iterable, n_workers: int | None = None, progress: str | None = None
+) -> Iterator[Any]:
+    """Yield function(item) in the order of the items, from a pool of processes.
+
+    n_workers None: one per core; 0 or 1: in this process. progress: the bar's title, or None for no bar."""
+    items = list(items)
+    n_workers = os.cpu_count() if n_workers is None else n_workers
+    n_workers = min(n_workers, len(items) // 8)  # a process costs more than a few files
+    bar = {"total": len(items), "desc": progress, "disable": progress is None}
+    if n_workers < 2:
+        yield from tqdm(map(function, items), **bar)
+        return
+    chunk = max(1, min(32, len(items) // (4 * n_workers)))
+    with ProcessPoolExecutor(n_workers) as pool:
+        yield from tqdm(pool.map(function, items, chunksize=chunk), **bar)

@@ -1,0 +1,157 @@
+"""Decoded pixels at one size in memory-mapped files, shared by all workers without copying.
+
+On disk: images.npy uint8 (N, H, W, 3), labels.npy uint8 (N, H, W), meta.json (ids and a fingerprint of the inputs)."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cgdseg import paths
+from cgdseg.config import RGB, Config, Size
+from cgdseg.data import in_parallel
+from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
+from cgdseg.data.manifest import load_manifest
+
+RULE = "area or bilinear images, nearest exact labels; 1"  # change it when decoding or resizing changes
+
+
+class PixelCache:
+    """Read-only `images` (N, H, W, 3) and `labels` (N, H, W) of `image_ids`; `row(image_id)` is the first index."""
+
+    def __init__(self, folder: Path):
+        meta = json.loads((folder / "meta.json").read_text())
+        self.folder = folder
+        self.digest: str = meta["fingerprint"]
+        self.image_ids: list[str] = meta["image_ids"]
+        self.images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        self.labels = np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+        self._rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
+
+    def row(self, image_id: str) -> int:
+        """Raises KeyError that names the cache when the image is not in it."""
+        if image_id not in self._rows:
+            raise KeyError(f"{image_id} is not in {paths.short(self.folder)}: run notebooks/01_data_audit.ipynb again")
+        return self._rows[image_id]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __reduce__(self):
+        return PixelCache, (self.folder,)  # a worker opens the files itself; pixels are never pickled
+
+    @property
+    def n_bytes(self) -> int:
+        return self.images.nbytes + self.labels.nbytes
+
+
+class Job(NamedTuple):
+    """One pair to decode into one row of the cache in `folder`."""
+
+    row: int
+    image: Path
+    mask: Path
+    sha256: tuple[str, str]
+    colours: dict[str, RGB] | None
+    size: Size
+    folder: Path
+
+
+def build_cache(
+    cfg: Config, manifest: pd.DataFrame, size: Size, n_workers: int | None = None, progress: bool = True
+) -> PixelCache:
+    """Decode and resize every pair of the manifest to size (H, W), unless an up-to-date cache is there.
+
+    The cache appears complete or not at all. Raises BadFile when a file differs from its manifest row."""
+    folder, wanted = paths.pixels_dir(cfg.name, size), fingerprint(cfg, manifest, size)
+    try:
+        cache = PixelCache(folder)
+        if cache.digest == wanted:
+            return cache
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        pass  # absent or damaged: build it
+    if manifest.empty:
+        raise ValueError(f"config {cfg.name} has no usable pair to decode: see findings.csv")
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    _sweep(folder)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        shape = (len(manifest), *size)
+        _allocate(part / "images.npy", (*shape, 3))
+        _allocate(part / "labels.npy", shape)
+        jobs = _jobs(cfg, manifest, size, part)
+        title = f"decoding to {size[0]}x{size[1]}" if progress else None
+        for _ in in_parallel(_fill, jobs, n_workers or cfg.workers, title):
+            pass
+        meta = {"fingerprint": wanted, "size": list(size), "rule": RULE, "image_ids": manifest["image_id"].tolist()}
+        (part / "meta.json").write_text(json.dumps(meta))
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return PixelCache(folder)
+
+
+def open_cache(cfg: Config, size: Size) -> PixelCache:
+    """The cache notebook 01 built for (H, W); FileNotFoundError or ValueError when it is missing or out of date."""
+    folder = paths.require(paths.pixels_dir(cfg.name, size), "01_data_audit")
+    cache = PixelCache(folder)
+    if cache.digest != fingerprint(cfg, load_manifest(cfg), size):
+        raise ValueError(f"{paths.short(folder)} is out of date: run notebooks/01_data_audit.ipynb again")
+    return cache
+
+
+def fingerprint(cfg: Config, manifest: pd.DataFrame, size: Size) -> str:
+    """SHA-256 of all that decides the cached pixels: ids, file hashes, colour tables, size and rule."""
+    files = manifest[["image_id", "image_sha256", "mask_sha256"]].to_numpy().tolist()
+    tables = {name: cfg.datasets[name].colours for name in sorted(manifest["dataset"].unique())}
+    return hashlib.sha256(json.dumps([files, tables, list(size), RULE], sort_keys=True).encode()).hexdigest()
+
+
+def _jobs(cfg: Config, manifest: pd.DataFrame, size: Size, part: Path) -> list[Job]:
+    jobs = []
+    for row, pair in enumerate(manifest.itertuples()):
+        dataset = cfg.datasets[pair.dataset]
+        hashes = (pair.image_sha256, pair.mask_sha256)
+        image, mask = dataset.folder / pair.image, dataset.folder / pair.mask
+        jobs.append(Job(row, image, mask, hashes, dataset.colours, size, part))
+    return jobs
+
+
+def _fill(job: Job) -> None:
+    """Decode one pair into its row."""
+    image, labels = load_image(job.image), load_labels(job.mask, job.colours)
+    for file, loaded, expected in zip((job.image, job.mask), (image, labels), job.sha256, strict=True):
+        if loaded.sha256 != expected:
+            raise BadFile(file, "has changed since the manifest was made", "run notebooks/01_data_audit.ipynb again")
+    np.load(job.folder / "images.npy", mmap_mode="r+")[job.row] = resize_image(image.pixels, job.size)
+    np.load(job.folder / "labels.npy", mmap_mode="r+")[job.row] = resize_labels(labels.pixels, job.size)
+
+
+def _allocate(path: Path, shape: tuple[int, ...]) -> None:
+    """Create an .npy of uint8 with its space taken: on a full disk, writing through a map would kill the process."""
+    n_bytes = np.lib.format.open_memmap(path, "w+", np.uint8, shape).nbytes
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    elif shutil.disk_usage(path.parent).free < n_bytes:
+        raise OSError(errno.ENOSPC, f"no space for {n_bytes:,} bytes", str(path))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what builders that were killed left behind; a living one keeps its folder."""
+    for part in folder.parent.glob(f"{folder.name}.*.part"):
+        try:
+            os.kill(int(part.name.split(".")[-2]), 0)  # signal 0 only asks
+        except ProcessLookupError:
+            shutil.rmtree(part, ignore_errors=True)
+        except (ValueError, OverflowError, OSError):
+            pass  # no builder of ours

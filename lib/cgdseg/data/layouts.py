@@ -1,0 +1,300 @@
+"""One small reader per on-disk layout.
+
+In: a dataset's root folder. Out: Pairs (an image, its mask, who and how), and Findings about what does not fit."""
+
+import fnmatch
+import itertools
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from cgdseg.config import Dataset
+from cgdseg.data.images import FORMATS
+
+
+class Pair(NamedTuple):
+    """An image and its mask (absolute paths); `part` is the kit's own Training or Validation, else empty."""
+
+    image: Path
+    mask: Path
+    subject: str
+    eye: str = ""
+    gaze: str = ""
+    part: str = ""
+
+
+class Finding(NamedTuple):
+    """What is wrong with a file; `used` False means it was left out."""
+
+    file: str
+    reason: str
+    mend: str
+    used: bool = False
+
+
+Found = Iterator[Pair | Finding]
+SBVPI_NAME = re.compile(r"(?:\d+_)?(\d+)([LR])_([a-z])_(\d+)")  # 12L_s_3; the kit's flat copy puts "12_" before
+MOBIUS_NAME = re.compile(r"(?:\d+_)?(\d+)_[123][inp]_([LR])([lrsu])_(\w+)")  # 7_1i_Ll_2
+SLD_NAME = re.compile(r"(\d+)\s*\((\d+)\).*")  # 31 (4)
+DOCUMENTS = {".txt", ".md", ".pdf", ".csv", ".json"}
+SBVPI_MASKS = ("sclera", "iris", "pupil", "vessels", "canthus", "eyelashes", "periocular")
+
+
+def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]:
+    """Read the dataset's folder in its layout; subjects become "<name>:<subject>".
+
+    Raises FileNotFoundError that names the folder and how to obtain the data."""
+    root = dataset.folder
+    if not root.is_dir():
+        mend = "data/README.md says how to obtain it"
+        if dataset.stand_in:
+            mend = "run notebooks/01_data_audit.ipynb, which renders its stand-in"
+        raise FileNotFoundError(f"dataset {name} has no folder {root}: {mend}")
+    reader: Callable[[Path], Iterable] = READERS.get(dataset.layout) or partial(
+        plain, images=dataset.images, masks=dataset.masks
+    )
+    pairs, findings = [], []
+    for found in reader(root):
+        if isinstance(found, Finding):
+            findings.append(found._replace(file=_printable(found.file), reason=_printable(found.reason)))
+        elif _printable(f"{found.image}{found.mask}") != f"{found.image}{found.mask}":
+            findings.append(Finding(_printable(_name(found.image, root)), "has a name that is not UTF-8", "rename it"))
+        else:
+            pairs.append(found._replace(subject=f"{name}:{found.subject}"))
+    count = Counter(pair.mask for pair in pairs)
+    shared = [pair for pair in pairs if count[pair.mask] > 1]
+    for pair in shared:
+        reason = f"shares its mask {_name(pair.mask, root)} with another image"
+        findings.append(Finding(_name(pair.image, root), reason, "give each image a mask of its own"))
+    pairs = [pair for pair in pairs if count[pair.mask] == 1]
+    if not pairs:
+        findings.append(Finding(".", f"holds no pair in the layout {dataset.layout}", "compare with data/README.md"))
+    return pairs, findings
+
+
+def syncroi(root: Path) -> Found:
+    """The SSBC kit: [Synthetic_SIP/]{Training,Validation}/{Images,Masks}/<same name>.
+
+    The real kit (10,000 + 1,000 eyes without identity) is grouped by its two generators, the first half of each part
+    and the second; in any other count every image is a subject of its own."""
+    kits = [root / kit for kit in ("Synthetic_SIP", "Synthetic_Sclera") if (root / kit).is_dir()]
+    base = kits[0] if kits else root
+    files = {part: sorted(visible_files(base / part / "Images"), key=_natural) for part in ("Training", "Validation")}
+    is_kit = [len(images) for images in files.values()] == [10_000, 1_000]
+    for part, images in files.items():
+        masks = _by_stem(base / part / "Masks")
+        for index, image in enumerate(images):
+            half = "caucasian" if index < len(images) // 2 else "asian"
+            subject = half if is_kit else f"{part}-{image.stem}"
+            yield from _pair(image, masks.get(image.stem, []), root, subject, part=part)
+        yield from _strays(root, masks, {image.stem for image in images})
+
+
+def sbvpi(root: Path) -> Found:
+    """SBVPI: <id>/<id><L|R>_<gaze>_<n>.jpg with <same>_sclera.png (and iris, pupil, ...) beside it."""
+    images, masks = [], defaultdict(list)
+    for file in visible_files(root):
+        stem, _, kind = file.stem.rpartition("_")
+        if kind == "sclera":
+            masks[stem].append(file)
+        elif kind not in SBVPI_MASKS:
+            images.append(file)
+    for image in images:
+        match = SBVPI_NAME.fullmatch(image.stem)
+        if match is None:
+            yield _misnamed(image, root, "<id><L|R>_<l|r|s|u>_<n>")
+            continue
+        beside = [mask for mask in masks.get(image.stem, []) if mask.parent == image.parent]
+        yield from _pair(image, beside, root, match[1], match[2], match[3])
+    yield from _strays(root, masks, {image.stem for image in images})
+
+
+def masd(root: Path) -> Found:
+    """MASD with SBVPI's names: Images/[<id>/]<id><L|R>_<gaze>_<n>.jpg, the mask likewise below Masks/, or beside it."""
+    if subfolder(root, "Masks") is None:
+        yield from sbvpi(root)
+        return
+    yield from _two_trees(root, SBVPI_NAME, "<id><L|R>_<gaze>_<n>")
+
+
+def mobius(root: Path) -> Found:
+    """MOBIUS: Images/<id>/<id>_<phone><light>_<eye><gaze>_<n|bad>.jpg, Masks/<id>/<same>.png. Most images have none."""
+    folder, mask_folder = subfolder(root, "Images"), subfolder(root, "Masks")
+    masks = _by_stem(mask_folder)
+    n_unlabelled = 0
+    seen = set()
+    for image in visible_files(folder):
+        seen.add(image.stem)
+        match = MOBIUS_NAME.fullmatch(image.stem)
+        if match is None:
+            yield _misnamed(image, root, "<id>_<phone><light>_<eye><gaze>_<n>")
+        elif image.stem not in masks:
+            n_unlabelled += 1
+        elif match[4] == "bad":
+            yield Finding(_name(image, root), "is marked bad by its makers", "leave it out")
+        else:
+            found = _beside(image, folder, masks[image.stem], mask_folder)
+            yield from _pair(image, found, root, match[1], match[2], match[3])
+    if n_unlabelled:
+        yield Finding("Images", f"holds {n_unlabelled:,} images without a mask", "none: only some are annotated")
+    yield from _strays(root, masks, seen)
+
+
+def smd(root: Path) -> Found:
+    """SMD: Images/<id>/<file>, Masks/<id>/<same stem>, or flat as <id>_<file>."""
+    yield from _two_trees(root, None, "")
+
+
+def sld(root: Path) -> Found:
+    """SLD: Images/<id> (<n>).jpg, Masks/<same stem>."""
+    yield from _two_trees(root, SLD_NAME, "<id> (<n>)")
+
+
+def plain(root: Path, images: str = "Images/**/*", masks: str = "Masks/**/{stem}.*") -> Found:
+    """Globs below root. Images in subfolders belong to the subject the first subfolder names; else each is its own."""
+    folder, _, name = masks.rpartition("/")
+    if name.count("{stem}") != 1 or "{stem}" in folder:
+        raise ValueError(f"masks: {masks!r} must hold {{stem}} once, in the file's name")
+    before, after = (fnmatch.translate(piece)[4:-3] for piece in name.split("{stem}"))  # without (?s: and )\\Z
+    shape = re.compile(f"{before}(.*){after}", re.DOTALL)
+    by_stem = defaultdict(list)
+    for file in _glob(root, masks.replace("{stem}", "*")):
+        by_stem[shape.fullmatch(file.name)[1]].append(file)
+    files = _glob(root, images)
+    stems = {file.stem for file in files}
+    taken = {mask for stem in stems & by_stem.keys() for mask in by_stem[stem]}
+    files = [file for file in files if file not in taken]
+    base, mask_base = _fixed(root, images), _fixed(root, masks)
+    for image in files:
+        below = image.relative_to(base).parts[:-1]
+        found = _beside(image, base, by_stem.get(image.stem, []), mask_base)
+        yield from _pair(image, found, root, below[0] if below else image.stem)
+    rest = {stem: [mask for mask in found if mask not in files] for stem, found in by_stem.items()}
+    yield from _strays(root, rest, stems)
+
+
+READERS = {"syncroi": syncroi, "sbvpi": sbvpi, "masd": masd, "mobius": mobius, "smd": smd, "sld": sld}
+
+
+def _two_trees(root: Path, name: re.Pattern | None, shape: str) -> Found:
+    """Images/ and Masks/ with the same stems, flat or nested; subject from the name, else from the folder."""
+    folder, mask_folder = subfolder(root, "Images"), subfolder(root, "Masks")
+    masks = _by_stem(mask_folder)
+    seen = set()
+    for image in visible_files(folder):
+        seen.add(image.stem)
+        match = name.fullmatch(image.stem) if name else None
+        if name and match is None:
+            yield _misnamed(image, root, shape)
+            continue
+        if match is None:
+            who = (image.parent.name if image.parent != folder else image.stem.split("_")[0],)
+        else:
+            who = match.groups()[:3] if name is SBVPI_NAME else (match[1],)
+        found = masks.get(image.stem) or masks.get(f"{image.stem}_sclera", [])
+        yield from _pair(image, _beside(image, folder, found, mask_folder), root, *who)
+    yield from _strays(root, masks, seen)
+
+
+def _beside(image: Path, folder: Path, masks: list[Path], mask_folder: Path) -> list[Path]:
+    """Of the masks with the image's stem, those in the same subfolder; else any, where one of the two trees is flat.
+
+    Nested trees may repeat a stem for every subject."""
+    where = image.parent.relative_to(folder)
+    same = [mask for mask in masks if mask.parent.relative_to(mask_folder) == where]
+    return same or [mask for mask in masks if where == Path() or mask.parent == mask_folder]
+
+
+def _pair(
+    image: Path, masks: list[Path], root: Path, subject: str, eye: str = "", gaze: str = "", part: str = ""
+) -> Found:
+    """The pair, or the finding that there is no single mask for the image."""
+    if image.suffix.lower() not in FORMATS:
+        yield _not_an_image(image, root)
+        return
+    if len(masks) == 1:
+        yield Pair(image, masks[0], subject, eye, gaze, part)
+    elif masks:
+        names = ", ".join(_name(mask, root) for mask in masks[:3])
+        yield Finding(_name(image, root), f"has {len(masks)} masks ({names})", "keep one")
+    else:
+        yield Finding(_name(image, root), "has no mask", "add its mask under the layout's name, or leave the image out")
+
+
+def _strays(root: Path, masks: dict[str, list[Path]], stems: set[str]) -> Iterator[Finding]:
+    """Masks whose image is missing; a mask of one part (x_iris) goes with its image or with x_sclera."""
+    for stem in sorted(masks):
+        base, _, kind = stem.rpartition("_")
+        owners = {stem, base, f"{base}_sclera"} if kind in SBVPI_MASKS else {stem}
+        if owners & stems or (kind in SBVPI_MASKS[1:] and owners - {stem} & masks.keys()):
+            continue
+        for mask in masks[stem]:
+            if mask.suffix.lower() in FORMATS:
+                yield Finding(_name(mask, root), "is a mask without an image", "add its image, or remove the mask")
+            else:
+                yield _not_an_image(mask, root)
+
+
+def _misnamed(file: Path, root: Path, shape: str) -> Finding:
+    if file.suffix.lower() not in FORMATS:
+        return _not_an_image(file, root)
+    return Finding(_name(file, root), "has a name that does not tell subject and eye", f"rename it to {shape}")
+
+
+def _not_an_image(file: Path, root: Path) -> Finding:
+    return Finding(_name(file, root), "is not named like an image", f"use one of {', '.join(FORMATS)}, or remove it")
+
+
+def visible_files(folder: Path | None) -> list[Path]:
+    """Visible files below a folder, sorted; none where there is no folder."""
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(file for file in folder.rglob("*") if not file.is_dir() and _visible(file, folder))
+
+
+def _glob(root: Path, pattern: str) -> list[Path]:
+    return sorted(file for file in root.glob(pattern) if not file.is_dir() and _visible(file, root))
+
+
+def _fixed(root: Path, pattern: str) -> Path:
+    """The folder of a glob above its first wildcard."""
+    folders = itertools.takewhile(lambda name: not set(name) & set("*?[{"), pattern.split("/")[:-1])
+    return root.joinpath(*folders)
+
+
+def _by_stem(folder: Path | None) -> dict[str, list[Path]]:
+    masks = defaultdict(list)
+    for file in visible_files(folder):
+        masks[file.stem].append(file)
+    return masks
+
+
+def _visible(file: Path, root: Path) -> bool:
+    """False for documents and for what file managers leave behind (.DS_Store, ._7L_s_1.jpg, __MACOSX/)."""
+    parts = file.relative_to(root).parts
+    if file.suffix.lower() in DOCUMENTS or file.name in {"Thumbs.db", "desktop.ini"}:
+        return False
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def subfolder(root: Path, name: str) -> Path | None:
+    """The subfolder of that name in any case."""
+    return next((f for f in sorted(root.iterdir()) if f.is_dir() and f.name.lower() == name.lower()), None)
+
+
+def _name(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix()
+
+
+def _natural(file: Path) -> list:
+    """Sort key that counts: 2 before 10."""
+    return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", file.stem)]
+
+
+def _printable(text: str) -> str:
+    """The text with bytes that are not UTF-8 (surrogates, to Python) spelt out."""
+    return os.fsencode(text).decode(errors="backslashreplace")

@@ -1,0 +1,139 @@
+"""Audits: guessed layouts, duplicates by bytes and by looks, what the parts of a split share."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tiny_data import (
+    SIP,
+    draw_eye,
+    save,
+    save_pair,
+    three_domains,
+    write_masd,
+    write_sbvpi,
+    write_syncroi,
+)
+
+from cgdseg.data.audit import audit_folder, exact_duplicates, near_duplicates, overlap
+from cgdseg.data.manifest import build_manifest
+from cgdseg.data.splits import make_splits
+
+
+def photo(seed: int) -> np.ndarray:
+    """A smooth random picture: unlike the drawn eyes, each looks different to a perceptual hash."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.array(Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize(
+    ("layout", "write"),
+    [
+        ("syncroi", lambda root: write_syncroi(root, n_train=3, n_val=2)),
+        ("sbvpi", lambda root: write_sbvpi(root, subjects=[1, 2])),
+        ("masd", lambda root: write_masd(root)),
+        ("mobius", lambda root: save_pair(root / "Images/1/1_1i_Ll_1.jpg", root / "Masks/1/1_1i_Ll_1.png")),
+        ("smd", lambda root: save_pair(root / "Images/1/eye 3.jpg", root / "Masks/1/eye 3.png")),
+        ("sld", lambda root: save_pair(root / "Images/1 (2).jpg", root / "Masks/1 (2).png")),
+        ("plain", lambda root: save_pair(root / "images/eye.jpg", root / "masks/eye.png")),
+        ("plain", lambda root: save_pair(root / "eye.jpg", root / "eye_mask.png")),
+    ],
+)
+def test_layouts_are_guessed(tmp_path, layout, write):
+    write(tmp_path)
+    result = audit_folder(tmp_path)
+    assert result["layout"] == layout and result["pairs"] > 0 and not result["findings"]
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_audit_counts_and_names(tmp_path):
+    write_masd(tmp_path)
+    (tmp_path / "Images" / "101L_s_1.jpg").write_bytes(b"broken")
+    shutil.copy(tmp_path / "Images" / "102L_s_1.jpg", tmp_path / "Images" / "103R_s_1.jpg")
+    save(tmp_path / "Masks" / "104L_s_1.png", np.zeros((48, 64), np.uint8))
+    result = audit_folder(tmp_path)
+    assert (result["pairs"], result["left_out"], result["warnings"], result["subjects"]) == (11, 1, 2, 6)
+    assert result["sizes"] == {"48x64": 11} and result["sclera"]["min"] == 0
+    duplicate = {"first": f"{tmp_path.name}/102L_s_1", "second": f"{tmp_path.name}/103R_s_1"}
+    assert result["duplicates"] == [duplicate | {"same_subject": False, "same_mask": False}]
+    assert {finding["file"] for finding in result["findings"]} == {
+        "Images/101L_s_1.jpg",
+        "Images/103R_s_1.jpg",
+        "Masks/104L_s_1.png",
+    }
+
+
+def test_audit_of_nothing(tmp_path):
+    result = audit_folder(tmp_path)
+    assert result["pairs"] == 0 and result["findings"]
+    with pytest.raises(FileNotFoundError, match="absent"):
+        audit_folder(tmp_path / "absent")
+
+
+def test_colours_are_taken_from_the_caller(tmp_path):
+    image, labels = draw_eye(0)
+    save(tmp_path / "Images" / "a.png", image)
+    save(tmp_path / "Masks" / "a.png", SIP[labels][..., ::-1])
+    assert audit_folder(tmp_path)["pairs"] == 0
+    assert (
+        audit_folder(tmp_path, colours={"sclera": (0, 0, 255), "iris": (0, 255, 0), "pupil": (255, 0, 0)})["pairs"] == 1
+    )
+
+
+def test_near_duplicates_are_copies_not_lookalikes(tmp_path):
+    mask = np.where(draw_eye(0, (240, 320))[1] == 1, 255, 0).astype(np.uint8)
+    for i in range(12):
+        save(tmp_path / f"Images/{i}.png", photo(i))
+        save(tmp_path / f"Masks/{i}.png", mask)
+    save(tmp_path / "Images/again.jpg", photo(3), quality=50)
+    save(tmp_path / "Masks/again.png", mask)
+    small = np.array(Image.fromarray(photo(7)).resize((200, 150)))
+    save(tmp_path / "Images/small.png", small)
+    save(tmp_path / "Masks/small.png", np.array(Image.fromarray(mask).resize((200, 150), Image.Resampling.NEAREST)))
+    found = audit_folder(tmp_path)["near_duplicates"]
+    names = {tuple(sorted(name.split("/")[-1] for name in (pair["first"], pair["second"]))) for pair in found}
+    assert names == {("3", "again"), ("7", "small")}
+
+
+def test_near_duplicates_equal_brute_force():
+    rng = np.random.default_rng(0)
+    codes = [int(code) for code in rng.integers(0, 2**16, 700)]  # few bits, so that many lie near; over one block
+    table = pd.DataFrame({"image_id": [f"{i:04}" for i in range(700)], "phash": [f"{code:016x}" for code in codes]})
+    table["subject"], table["image_sha256"] = "s", table["image_id"]
+    found = near_duplicates(table, radius=1)
+    expected = {(i, j) for i in range(700) for j in range(i + 1, 700) if (codes[i] ^ codes[j]).bit_count() <= 1}
+    assert {(int(a), int(b)) for a, b in zip(found["first"], found["second"], strict=True)} == expected and expected
+
+
+def test_exact_duplicates_name_every_copy():
+    table = pd.DataFrame({"image_id": ["a", "b", "c", "d"], "image_sha256": ["x", "y", "x", "x"]})
+    table["subject"], table["mask_sha256"] = ["1", "1", "1", "2"], "m"
+    assert exact_duplicates(table)[["first", "second", "same_subject"]].to_numpy().tolist() == [
+        ["a", "c", True],
+        ["a", "d", False],
+    ]
+
+
+def test_overlap_shows_the_leak_of_the_published_protocol(tmp_path):
+    cfg = three_domains(tmp_path)
+    manifest, _ = build_manifest(cfg, progress=False)
+    table = overlap(make_splits(manifest, cfg), manifest).set_index(["protocol", "condition", "parts"])
+    assert (table.loc["subject", ["images", "files", "subjects"]] == 0).all(axis=None)
+    mixed = table.loc[("published", "mixed", "train and test")]
+    assert mixed["images"] == 11 + 22 and mixed["share_of_images"] == pytest.approx(33 / 36)
+    assert mixed["subjects"] == 12 and mixed["share_of_subjects"] == 1
+    assert table.loc[("published", "synthetic", "train and test"), "images"] == 0
+
+
+def test_overlap_sees_the_same_bytes_under_two_names(tmp_path):
+    cfg = three_domains(tmp_path)
+    manifest, _ = build_manifest(cfg, progress=False)
+    splits = make_splits(manifest, cfg)
+    mixed = splits[(splits["protocol"] == "subject") & (splits["condition"] == "mixed")].set_index("part")["image_id"]
+    manifest = manifest.set_index("image_id")
+    manifest.loc[mixed["test"].iloc[0], "image_sha256"] = manifest.loc[mixed["train"].iloc[0], "image_sha256"]
+    table = overlap(splits, manifest.reset_index()).set_index(["protocol", "condition", "parts"])
+    assert table.loc[("subject", "mixed", "train and test"), "files"] == 1

@@ -1,0 +1,93 @@
+"""Configs: what is wrong is refused by name; run ids follow what shapes the weights and nothing else."""
+
+import pytest
+import yaml
+
+from cgdseg import config
+from cgdseg.config import load_config
+from cgdseg.paths import CONFIGS
+
+ALL = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+def write(path, **settings):
+    path.write_text(yaml.safe_dump({"extends": "smoke", **settings}))
+    return path
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_config_loads_and_has_runs(name):
+    cfg = load_config(name)
+    assert cfg.name == name and cfg.runs()
+
+
+def test_ssbc2026_is_the_slides_recipe():
+    cfg = load_config("ssbc2026")
+    system, training = cfg.systems["cgdseg"], cfg.training
+    assert (system.input_size, training.batch_size, training.epochs) == ((256, 256), 32, 70)
+    assert (training.lr, training.lora_lr, training.min_lr, training.weight_decay) == (1e-4, 1e-5, 1e-6, 1e-4)
+    assert (training.bce_weight, training.dice_weight, training.clip_norm) == (0.4, 0.6, 1.0)
+    assert (system.backbone.lora_rank, system.backbone.lora_alpha, cfg.seeds) == (8, 16.0, (42,))
+    assert (training.precision, training.augment, cfg.splits.real_repeats) == ("fp16", True, 3)
+    assert system.backbone.source == "facebook/dinov2-small" and len(system.backbone.revision) == 40
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"epocs": 3}, "epocs"),
+        ({"training": {"lr": "fast"}}, "training.lr"),
+        ({"training": {"epochs": -1}}, "training.epochs"),
+        ({"systems": {"x": {"kind": "vgg"}}}, "vgg"),
+        ({"conditions": {"synthetic": ["Nothing"]}}, "names the dataset Nothing"),
+        ({"datasets": {"SynCROI": {"test_only": True}}}, "test_only"),
+        ({"datasets": {"a/b": {"layout": "plain", "root": "x", "domain": "real"}}}, "a/b"),
+        ({"datasets": {"SBVPI": {"masks": "Masks/*.png"}}}, "{stem}"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, settings, words):
+    path = write(tmp_path / "mine.yaml", **settings)
+    with pytest.raises(ValueError, match=words.replace("{", r"\{")) as error:
+        load_config(path)
+    assert "mine.yaml" in str(error.value)
+
+
+def test_a_missing_config_names_those_there_are():
+    with pytest.raises(FileNotFoundError, match="smoke"):
+        load_config("smoek")
+
+
+def test_a_file_that_is_not_yaml_is_named(tmp_path):
+    (tmp_path / "bad.yaml").write_text("a: [1, 2")
+    with pytest.raises(ValueError, match="bad.yaml is not YAML"):
+        load_config(tmp_path / "bad.yaml")
+
+
+def test_extending_changes_only_what_is_given(tmp_path):
+    cfg, base = load_config(write(tmp_path / "mine.yaml", training={"epochs": 9})), load_config("smoke")
+    assert cfg.name == "mine" and cfg.training.epochs == 9
+    assert cfg.training.batch_size == base.training.batch_size and cfg.datasets == base.datasets
+    without = load_config(write(tmp_path / "less.yaml", conditions={"mixed": None}))
+    assert list(without.conditions) == ["synthetic"]
+
+
+def test_run_ids_follow_the_recipe(tmp_path):
+    base = load_config("smoke")
+    run = base.runs()[0]
+    same = load_config(write(tmp_path / "a.yaml", evaluation={"threshold": 0.4}, seeds=[42, 43]))
+    photos = {"Photos": {"layout": "plain", "root": "x", "domain": "real", "test_only": True}}
+    more = load_config(write(tmp_path / "b.yaml", datasets=photos))
+    other = load_config(write(tmp_path / "c.yaml", training={"lr": 0.1}))
+    assert base.run_id(run) == same.run_id(run) == more.run_id(run) != other.run_id(run)
+
+
+def test_an_unknown_run_lists_the_known():
+    with pytest.raises(ValueError, match="cgdseg-mixed-42"):
+        load_config("smoke").run("cgdseg", "real", 42)
+
+
+def test_stand_ins_are_labelled():
+    cfg = load_config("smoke")
+    assert cfg.label("MASD") == "MASD stand-in"
+    assert load_config("ssbc2026").label("MASD") == "MASD"
+    assert isinstance(cfg.systems["cgdseg"], config.CGDSeg)

@@ -1,0 +1,275 @@
+"""Layout readers and the manifest: every pair is found with who and how, every bad file is named and left out."""
+
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tiny_data import (
+    GREEN_SCLERA,
+    SIP,
+    draw_eye,
+    make_config,
+    save,
+    save_pair,
+    three_domains,
+    write_masd,
+    write_sbvpi,
+    write_syncroi,
+)
+
+from cgdseg import paths
+from cgdseg.data.layouts import read_layout
+from cgdseg.data.manifest import FINDINGS, MANIFEST, build_manifest, load_findings, load_manifest, save_manifest
+
+EYES = paths.ROOT.parent / "shared" / "data" / "bioculargan"
+
+
+def build(root, layout, domain="real", **settings):
+    """The manifest and findings of one dataset D at root/D."""
+    cfg = make_config(root, {"D": {"layout": layout, "domain": domain, **settings}}, {"c": ["D"]})
+    return build_manifest(cfg, progress=False)
+
+
+def left_out(findings) -> dict[str, str]:
+    return dict(zip(findings.loc[~findings["used"], "file"], findings.loc[~findings["used"], "reason"], strict=True))
+
+
+# layouts
+
+
+def test_syncroi(tmp_path):
+    write_syncroi(tmp_path / "D", n_train=12, n_val=3)
+    manifest, findings = build(tmp_path, "syncroi", domain="synthetic")
+    assert findings.empty and manifest["part"].value_counts().to_dict() == {"Training": 12, "Validation": 3}
+    assert manifest["has_iris"].all() and manifest["subject"].nunique() == 15
+    assert "D/Synthetic_SIP/Training/7" in set(manifest["image_id"])
+
+
+def test_the_real_kit_is_grouped_by_generator(tmp_path):
+    for part, count in (("Training", 10_000), ("Validation", 1_000)):
+        for kind in ("Images", "Masks"):
+            folder = tmp_path / "D" / part / kind
+            folder.mkdir(parents=True)
+            for i in range(count):
+                (folder / f"{i}.png").touch()
+    cfg = make_config(tmp_path, {"D": {"layout": "syncroi", "domain": "synthetic"}}, {})
+    pairs, _ = read_layout("D", cfg.datasets["D"])
+    halves = pd.Series([(pair.part, pair.subject) for pair in pairs]).value_counts().to_dict()
+    assert halves == {
+        ("Training", "D:caucasian"): 5000,
+        ("Training", "D:asian"): 5000,
+        ("Validation", "D:caucasian"): 500,
+        ("Validation", "D:asian"): 500,
+    }
+    assert {pair.image.stem: pair.subject for pair in pairs if pair.part == "Training"}["4999"] == "D:caucasian"
+
+
+def test_sbvpi(tmp_path):
+    write_sbvpi(tmp_path / "D")
+    os.remove(tmp_path / "D" / "2" / "2L_l_1_sclera.png")
+    save(tmp_path / "D" / "3" / "IMG_0001.jpg", draw_eye(0)[0])
+    save(tmp_path / "D" / "3" / "3R_u_9_sclera.png", draw_eye(0)[1])
+    rgba = Image.open(tmp_path / "D" / "4" / "4L_l_1.jpg").convert("RGBA")  # as 34R... in the real set
+    os.remove(tmp_path / "D" / "4" / "4L_l_1.jpg")
+    rgba.save(tmp_path / "D" / "4" / "4L_l_1.png")
+    manifest, findings = build(tmp_path, "sbvpi")
+    assert len(manifest) == 23 and manifest["subject"].nunique() == 6
+    row = manifest.set_index("image_id").loc["D/5/5R_s_1"]
+    assert (row["subject"], row["eye"], row["gaze"], row["part"]) == ("D:5", "R", "s", "")
+    assert set(manifest.loc[manifest["has_iris"], "subject"]) == {"D:1"}
+    assert left_out(findings) == {
+        "2/2L_l_1.jpg": "has no mask",
+        "3/IMG_0001.jpg": "has a name that does not tell subject and eye",
+        "3/3R_u_9_sclera.png": "is a mask without an image",
+    }
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("suffix", ["", "_sclera"])
+def test_masd(tmp_path, nested, suffix):
+    write_masd(tmp_path / "D", nested=nested, suffix=suffix)
+    manifest, findings = build(tmp_path, "masd")
+    assert findings.empty and len(manifest) == 12
+    assert manifest["subject"].nunique() == 6 and set(manifest["eye"]) == {"L", "R"}
+
+
+def test_masd_with_masks_beside(tmp_path):
+    write_sbvpi(tmp_path / "D", subjects=[101, 202])
+    manifest, _ = build(tmp_path, "masd")
+    assert len(manifest) == 8 and set(manifest["subject"]) == {"D:101", "D:202"}
+
+
+def test_mobius(tmp_path):
+    root = tmp_path / "D"
+    for name in ("1/1_1i_Ll_1", "1/1_2n_Rs_2", "2/2_3p_Ru_bad", "2/2_1i_Lr_1", "3/3_1i_Ll_1"):
+        save_pair(root / "Images" / f"{name}.jpg", root / "Masks" / f"{name}.png", seed=hash(name) % 99, coding="sip")
+    os.remove(root / "Masks" / "3" / "3_1i_Ll_1.png")
+    manifest, findings = build(tmp_path, "mobius")
+    assert sorted(manifest["image_id"]) == ["D/1/1_1i_Ll_1", "D/1/1_2n_Rs_2", "D/2/2_1i_Lr_1"]
+    assert set(zip(manifest["eye"], manifest["gaze"], strict=True)) == {("L", "l"), ("R", "s"), ("L", "r")}
+    assert left_out(findings) == {
+        "Images/2/2_3p_Ru_bad.jpg": "is marked bad by its makers",
+        "Images": "holds 1 images without a mask",
+    }
+
+
+def test_smd_and_sld(tmp_path):
+    for i, person in enumerate((1, 1, 2)):
+        where = f"{person}/{i % 2} (2)"  # the same names in every folder
+        save_pair(tmp_path / "smd/D/Images" / f"{where}.jpg", tmp_path / "smd/D/Masks" / f"{where}.png", seed=i)
+        name = f"{person} ({i})"
+        save_pair(tmp_path / "sld/D/Images" / f"{name}.jpg", tmp_path / "sld/D/Masks" / f"{name}.png", seed=i)
+    for layout in ("smd", "sld"):
+        manifest, findings = build(tmp_path / layout, layout)
+        assert findings.empty and sorted(manifest["subject"]) == ["D:1", "D:1", "D:2"]
+
+
+def test_a_mask_of_another_person_with_the_same_name_is_never_taken(tmp_path):
+    for person in (1, 2):
+        save_pair(tmp_path / "D/Images" / f"{person}/a.jpg", tmp_path / "D/Masks" / f"{person}/a.png", seed=person)
+    os.remove(tmp_path / "D/Masks/1/a.png")
+    for layout in ("smd", "plain"):
+        manifest, findings = build(tmp_path, layout)
+        assert list(manifest["subject"]) == ["D:2"] and left_out(findings) == {"Images/1/a.jpg": "has no mask"}
+    shutil.move(tmp_path / "D/Masks/2/a.png", tmp_path / "D/Masks/a.png")
+    manifest, findings = build(tmp_path, "smd")
+    assert manifest.empty and "shares its mask" in left_out(findings)["Images/1/a.jpg"]
+
+
+def test_plain_globs(tmp_path):
+    root = tmp_path / "D"
+    for stem in ("a", "a.b", "we[i]rd"):
+        save_pair(root / f"{stem}.png", root / f"{stem}_mask.png", seed=len(stem))
+    save(root / "alone_mask.png", draw_eye(1)[1])
+    (root / "notes.txt").write_text("not data")
+    manifest, findings = build(tmp_path, "plain", images="*.png", masks="{stem}_mask.png")
+    assert sorted(manifest["image_id"]) == ["D/a", "D/a.b", "D/we[i]rd"]
+    assert left_out(findings) == {"alone_mask.png": "has no mask"}
+    with pytest.raises(ValueError, match="stem"):
+        build(tmp_path, "plain", masks="Masks/*.png")
+
+
+@pytest.mark.skipif(not EYES.is_dir(), reason=f"{EYES} is not there (an optional download)")
+def test_bioculargan():
+    settings = {"images": "*.jpg", "masks": "{stem}_mask.png"}
+    manifest, findings = build_folder(EYES, colours=GREEN_SCLERA, **settings)
+    assert findings.empty and len(manifest) == 8 and manifest["has_iris"].all()
+    assert manifest["sclera"].between(0.1, 0.3).all()
+    manifest, findings = build_folder(EYES, **settings)  # read by the kit's colours, sclera and pupil change places
+    assert manifest.empty and findings["mend"].str.contains("colours").sum() == 8
+
+
+def build_folder(folder, **settings):
+    cfg = make_config(folder.parent, {folder.name: {"layout": "plain", "domain": "real", **settings}}, {})
+    return build_manifest(cfg, progress=False)
+
+
+# manifest
+
+
+def test_manifest_of_three_domains(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "HOME", tmp_path)
+    cfg = three_domains(tmp_path)
+    manifest, findings = build_manifest(cfg, progress=False)
+    assert list(manifest.columns) == MANIFEST and list(findings.columns) == FINDINGS and findings.empty
+    assert manifest["image_id"].is_unique and len(manifest) == 14 + 12 + 24
+    assert (manifest.groupby("subject")["dataset"].nunique() == 1).all()
+    _, labels = draw_eye(seed=1010)
+    row = manifest.set_index("image_id").loc["MASD/101L_s_1"]
+    assert row["sclera"] == pytest.approx((labels == 1).mean(), abs=1e-6) and (row["height"], row["width"]) == (48, 64)
+    save_manifest(cfg, manifest, findings)
+    pd.testing.assert_frame_equal(load_manifest(cfg), manifest, check_dtype=False)
+    again, _ = build_manifest(cfg, progress=False, n_workers=2)
+    pd.testing.assert_frame_equal(again, manifest)
+
+
+def test_missing_folder_names_dataset_and_mend(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"dataset D has no folder .*data/README.md"):
+        build(tmp_path, "masd")
+    with pytest.raises(FileNotFoundError, match="01_data_audit"):
+        build(tmp_path, "masd", stand_in={"look": "masd", "n_images": 1})
+
+
+def test_bad_files_are_named_and_left_out(tmp_path):
+    root = tmp_path / "D"
+    write_masd(root)
+    images, masks = root / "Images", root / "Masks"
+    (images / "101L_s_1.jpg").write_bytes(b"")
+    (masks / "101L_s_1.png").write_bytes(b"no mask")
+    save(masks / "101R_s_1.png", SIP[draw_eye(0, size=(64, 48))[1]])
+    save(masks / "102L_s_1.png", np.full((48, 64), 255, np.uint8))
+    save(masks / "102R_s_1.png", np.where(draw_eye(0)[1] == 0, 255, 0).astype(np.uint8))  # white outside
+    save(masks / "103L_s_1.png", SIP[draw_eye(0)[1]][..., ::-1])  # blue and red swapped
+    save(masks / "103R_s_1.png", draw_eye(0)[0])
+    (masks / "104L_s_1.png").unlink()
+    save(images / "104R_s_1.png", draw_eye(0)[0])  # beside 104R_s_1.jpg
+    (images / "105L_s_1.jpg").rename(images / "105L_s_1.heic")
+    (images / "105R_s_1.jpg").rename(images / "105R.jpg")
+    save(masks / "106L_s_1.png", np.zeros((48, 64), np.uint8))
+    manifest, findings = build(tmp_path, "masd")
+    assert list(manifest["image_id"]) == ["D/106L_s_1", "D/106R_s_1"]
+    reasons = left_out(findings)
+    for file, words in {
+        "Images/101L_s_1.jpg": "zero bytes",
+        "Masks/101L_s_1.png": "not an image",
+        "Masks/101R_s_1.png": "64x48 but its image 101R_s_1.jpg is 48x64",
+        "Masks/102L_s_1.png": "is full",
+        "Masks/102R_s_1.png": "white outside",
+        "Masks/103L_s_1.png": "sclera inside its pupil",
+        "Masks/103R_s_1.png": "unknown colours",
+        "Images/104L_s_1.jpg": "no mask",
+        "Images/104R_s_1.jpg": "shares its mask",
+        "Images/104R_s_1.png": "shares its mask",
+        "Images/105L_s_1.heic": "not named like an image",
+        "Images/105R.jpg": "does not tell subject",
+    }.items():
+        assert words in reasons.pop(file), file
+    assert set(reasons) == {"Masks/105R_s_1.png"}  # lost its image with the new name
+    kept = findings[findings["used"]]
+    assert list(kept["file"]) == ["Masks/106L_s_1.png"] and "no sclera" in kept["reason"].item()
+    assert findings["mend"].str.len().min() > 5
+
+
+def test_names_that_look_like_something_else_survive_the_csv(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "HOME", tmp_path)
+    names = ["NA", "1e5", "007", 'q"uote', "new\nline", "car\rriage", "<b>", "目", "a,b", " space ", "-1", "True"]
+    for i, name in enumerate(names):
+        save_pair(tmp_path / f"D/Images/{name}/{name}.png", tmp_path / f"D/Masks/{name}/{name}.png", seed=i)
+    cfg = make_config(tmp_path, {"D": {"layout": "plain", "domain": "real"}}, {})
+    manifest, findings = build_manifest(cfg, progress=False)
+    assert set(manifest["subject"]) == {f"D:{name}" for name in names}
+    save_manifest(cfg, manifest, findings)
+    loaded = load_manifest(cfg)
+    for column in ("image_id", "subject", "image", "phash", "eye"):
+        assert list(loaded[column]) == list(manifest[column])
+    assert load_findings(cfg).empty
+
+
+def test_names_that_are_no_text_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "HOME", tmp_path)
+    (tmp_path / "D/Images").mkdir(parents=True)
+    (tmp_path / "D/Masks").mkdir(parents=True)
+    for folder in ("Images", "Masks"):
+        data = save(tmp_path / "x.png", draw_eye(0)[0]).read_bytes()
+        with open(os.fsencode(tmp_path / "D" / folder) + b"/eye\xff.png", "wb") as file:
+            file.write(data)
+    cfg = make_config(tmp_path, {"D": {"layout": "plain", "domain": "real"}}, {})
+    manifest, findings = build_manifest(cfg, progress=False)
+    assert manifest.empty and findings["file"][0] == "Images/eye\\xff.png"
+    save_manifest(cfg, manifest, findings)
+
+
+def test_same_stem_twice_stays_unique(tmp_path):
+    for i, folder in enumerate(("Images/x", "x/Images")):
+        save_pair(tmp_path / "D" / folder / "a.jpg", tmp_path / "D" / folder / "a_m.png", seed=i)
+    manifest, findings = build(tmp_path, "plain", images="**/*.jpg", masks="**/{stem}_m.png")
+    assert findings.empty and set(manifest["image_id"]) == {"D/Images/x/a.jpg", "D/x/Images/a.jpg"}
+
+
+def test_unused_folder_is_said(tmp_path):
+    (tmp_path / "D").mkdir()
+    manifest, findings = build(tmp_path, "sbvpi")
+    assert manifest.empty and "no pair" in findings["reason"][0] and list(manifest.columns) == MANIFEST
