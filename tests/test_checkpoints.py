@@ -13,8 +13,8 @@ from cgdseg.checkpoints import (
     model_tensors,
     save,
     save_epoch,
-    write_atomically,
 )
+from cgdseg.files import write_atomic
 from cgdseg.systems import build_system
 
 
@@ -59,14 +59,14 @@ def test_only_the_newest_are_kept(tmp_path, tensors):
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
     path = tmp_path / "table.csv"
-    write_atomically(path, lambda part: part.write_text("old"))
+    write_atomic(path, lambda part: part.write_text("old"))
 
     def fail(part):
         part.write_text("half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
+        write_atomic(path, fail)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 

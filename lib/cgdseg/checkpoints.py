@@ -4,7 +4,6 @@ A checkpoint is one .safetensors file; its header holds JSON and the hash of eve
 
 import hashlib
 import json
-import os
 import warnings
 from pathlib import Path
 
@@ -13,30 +12,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from cgdseg.files import write_atomic
+
 KEPT = 2  # the last, and one to fall back to
 
 
 class BrokenCheckpoint(RuntimeError):
     """A checkpoint that is truncated, altered or not a checkpoint."""
-
-
-def write_atomically(path: Path, write) -> None:
-    """Call `write(temporary_path)`, flush it to disk, then rename it to `path`: there is never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content_hash(tensors: dict[str, Tensor], meta: dict) -> str:
@@ -53,7 +35,7 @@ def save(path: Path, tensors: dict[str, Tensor], meta: dict) -> str:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     meta = json.loads(json.dumps(meta))
     header = {"meta": json.dumps(meta), "sha256": content_hash(tensors, meta)}
-    write_atomically(path, lambda part: save_file(tensors, part, metadata=header))
+    write_atomic(path, lambda part: save_file(tensors, part, metadata=header))
     return header["sha256"]
 
 

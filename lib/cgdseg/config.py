@@ -60,9 +60,7 @@ class Dataset(Settings):
     @model_validator(mode="after")
     def _is_used_somewhere(self) -> Self:
         if self.test_only and self.domain == "synthetic":
-            raise ValueError(
-                "synthetic eyes are never tested on, so test_only leaves them unused: drop it"
-            )
+            raise ValueError("synthetic eyes are never tested on, so test_only leaves them unused: drop it")
         return self
 
     @field_validator("masks")

@@ -165,9 +165,7 @@ def read_gaps(gaps: pd.DataFrame) -> str:
 def read_closed(closed: pd.DataFrame) -> str:
     """The table of closed gaps in words."""
     if closed.empty:
-        return (
-            "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
-        )
+        return "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
     lines = [
         f"- {row.system}, {row.condition} on {row.dataset}: F1 {100 * row.change:+.1f} points, "
         + (f"{100 * row.share:.0f} % of the gap closed" if row.before > 0 else "though there was no gap to close")

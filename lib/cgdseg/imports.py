@@ -7,6 +7,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from cgdseg.paths import LIB
@@ -23,15 +24,34 @@ def closure(root: str | Path, lib: Path = LIB) -> list[Path]:
         raise FileNotFoundError(f"{root} is neither a module of {PACKAGE} nor a file")
     found, queue = {first}, [first]
     while queue:
-        new = set(imported(queue.pop(), lib)) - found
+        new = imported(queue.pop(), lib) - found
         found |= new
         queue += new
     return sorted(path for path in found if path.is_relative_to(lib))
 
 
-def imported(path: Path, lib: Path = LIB) -> Iterator[Path]:
+def imported(path: Path, lib: Path = LIB) -> set[Path]:
     """The library files one file imports itself, with the packages they lie in."""
-    for node in ast.walk(parse(path)):
+    return _read(path, path.stat().st_mtime_ns, path.stat().st_size, lib)[0]
+
+
+def code_digest(roots: Iterable[str | Path], lib: Path = LIB) -> str:
+    """SHA-256 of the code in the closures of `roots`."""
+    total = hashlib.sha256()
+    for path in sorted({path for root in roots for path in closure(root, lib)}):
+        code = _read(path, path.stat().st_mtime_ns, path.stat().st_size, lib)[1]
+        total.update(f"{path.relative_to(lib).as_posix()} {code}\n".encode())
+    return total.hexdigest()
+
+
+@cache  # many notebooks share a library
+def _read(path: Path, mtime: int, size: int, lib: Path) -> tuple[set[Path], str]:
+    tree = parse(path)
+    return set(_imports(tree, path, lib)), hashlib.sha256(ast.dump(_bare(tree)).encode()).hexdigest()
+
+
+def _imports(tree: ast.Module, path: Path, lib: Path) -> Iterator[Path]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -44,15 +64,6 @@ def imported(path: Path, lib: Path = LIB) -> Iterator[Path]:
             if parts[0] == PACKAGE:
                 packages = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
                 yield from filter(None, (_file(package, lib) for package in packages))
-
-
-def code_digest(roots: Iterable[str | Path], lib: Path = LIB) -> str:
-    """SHA-256 of the code in the closures of `roots`."""
-    files = sorted({path for root in roots for path in closure(root, lib)})
-    total = hashlib.sha256()
-    for path in files:
-        total.update(f"{path.relative_to(lib).as_posix()}\n{ast.dump(_bare(parse(path)))}\n".encode())
-    return total.hexdigest()
 
 
 def parse(path: Path) -> ast.Module:

@@ -2,7 +2,6 @@
 
 images (H, W, 3) uint8 of any size -> probabilities (H, W) float32 at native or any asked size."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from torch import nn
 from tqdm import tqdm
 
 from cgdseg import checkpoints
-from cgdseg.config import Size, System
+from cgdseg.config import RGB, Size, System
 from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels, resize_image
+from cgdseg.files import write_atomic
 from cgdseg.metrics import count_pixels, scores
 from cgdseg.paths import short
 from cgdseg.systems import build_system
@@ -106,13 +106,14 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     ok, encoded = cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels)
     if not ok:
         raise ValueError(f"{path} could not be encoded: {pixels.shape} {pixels.dtype}")
-    checkpoints.write_atomically(path, lambda part: part.write_bytes(encoded.tobytes()))
+    write_atomic(path, encoded.tobytes())
 
 
-def score_folders(predictions: Path, truth: Path, colours=None, threshold: float = 0.5) -> pd.DataFrame:
+def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, threshold: float = 0.5) -> pd.DataFrame:
     """Score predicted files against truth masks of the same stem, at the truth's size.
 
     `predictions`: the --out folder of predict (its Predictions/ is used), or a folder of grey or 0/255 PNGs.
+    `sclera`: the sclera's colour in coloured truth masks; None: white, or the SSBC kit's red.
     Returns one row a truth mask: file, f1, iou, precision, recall, mae, problem; a missing or unreadable file
     is named in `problem` and has no scores."""
     folder = predictions / PROBABILITIES if (predictions / PROBABILITIES).is_dir() else predictions
@@ -124,18 +125,28 @@ def score_folders(predictions: Path, truth: Path, colours=None, threshold: float
     for path in masks:
         row = {"file": str(path.relative_to(truth))}
         try:
-            labels = read_labels(path, colours)
+            mask = read_sclera(path, sclera)
             if _stem(path) not in found:
                 raise BadFile(path, "no prediction of this name", f"predict its image into {folder}")
             prob = read_image(found[_stem(path)])[..., 0].astype(np.float32) / 255
         except BadFile as error:
             rows.append(row | {"problem": str(error)})
             continue
-        if prob.shape != labels.shape:
-            prob = cv2.resize(prob, labels.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        counts = count_pixels(prob[None], (labels == SCLERA)[None], threshold)
+        if prob.shape != mask.shape:
+            prob = cv2.resize(prob, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        counts = count_pixels(prob[None], mask[None], threshold)
         rows.append(row | scores(counts).iloc[0].to_dict() | {"problem": ""})
     return pd.DataFrame(rows, columns=["file", "f1", "iou", "precision", "recall", "mae", "problem"])
+
+
+def read_sclera(path: Path, colour: RGB | None) -> np.ndarray:
+    """A truth mask as (H, W) bool; with `colour`, whatever has another colour is not sclera. Raises BadFile."""
+    if colour is None:
+        return read_labels(path) == SCLERA
+    mask = (read_image(path) == np.array(colour, np.uint8)).all(axis=2)
+    if not mask.any():
+        raise BadFile(path, f"has no pixel of the colour {tuple(colour)}", "give the sclera's colour in these masks")
+    return mask
 
 
 def mask_files(truth: Path) -> list[Path]:
@@ -147,7 +158,3 @@ def mask_files(truth: Path) -> list[Path]:
 
 def _stem(path: Path) -> str:
     return path.stem.removesuffix("_mask").removesuffix("_sclera")
-
-
-def save_json(path: Path, content: dict) -> None:
-    checkpoints.write_atomically(path, lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))

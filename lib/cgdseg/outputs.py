@@ -1,10 +1,9 @@
 """What a notebook leaves behind: tables, figures and files, each registered with its SHA-256.
 
-out = Outputs(cfg, "04_evaluation"); out.table(df, "scores", caption); out.figure(fig, "curve", alt, caption); out.finish()
-Every method returns something the notebook can show as the last value of a cell."""
+out = Outputs(cfg, "04_evaluation"); out.table(df, "f1", caption); out.figure(fig, "roc", alt, caption); out.finish()
+What they return is shown when it is the last value of a cell."""
 
 import base64
-import hashlib
 import io
 import json
 import math
@@ -12,12 +11,14 @@ import os
 import re
 from html import escape
 from pathlib import Path
-
-import pandas as pd
-from pandas.api import types
+from typing import TYPE_CHECKING
 
 from cgdseg import paths
 from cgdseg.config import Config, Run
+from cgdseg.files import sha256, write_atomic
+
+if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
+    import pandas as pd
 
 TOKEN = "CGDSEG_RUN_TOKEN"  # the runner sets it, so that a sentinel of another run is not taken for its own
 MISSING = "–"
@@ -60,10 +61,10 @@ class Outputs:
         self.shown: dict[str, dict[str, str]] = {}
         self.sentinel.unlink(missing_ok=True)
 
-    def table(self, table: pd.DataFrame, name: str, caption: str) -> Shown:
+    def table(self, table: "pd.DataFrame", name: str, caption: str) -> Shown:
         """Save a table as CSV, at full precision, and return it as HTML, rounded for reading."""
         path = paths.tables_dir(self.config) / f"{_plain(name)}{self.suffix}.csv"
-        named_rows = not isinstance(table.index, pd.RangeIndex)
+        named_rows = type(table.index).__name__ != "RangeIndex"
         write_atomic(path, table.to_csv(index=named_rows, lineterminator="\n"))
         self._register(path, caption=caption)
         return Shown(table_html(table.reset_index() if named_rows else table, caption), f"{caption}\n{table}")
@@ -80,13 +81,12 @@ class Outputs:
         self._register(path, caption=caption, alt=alt)
         return Shown(figure_html(path, alt, caption), f"{caption}\n[{alt}]")
 
-    def file(self, path: str | Path) -> Path:
+    def file(self, path: str | Path) -> None:
         """Register any other file the notebook wrote."""
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{paths.short(path)} was not written: write it before out.file(...)")
         self._register(path)
-        return path
 
     def prose(self, markdown: str) -> Prose:
         """Show a sentence put together from numbers; measured numbers are never typed."""
@@ -125,31 +125,13 @@ def located(name: str) -> Path:
     return paths.HOME / name
 
 
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def to_json(value) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write all of a file or nothing of it; a reader never sees a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def table_html(table: pd.DataFrame, caption: str) -> str:
+def table_html(table: "pd.DataFrame", caption: str) -> str:
     """A table with caption; numbers stand right, rounded alike within a column; every text is escaped."""
-    numeric = [
-        types.is_numeric_dtype(table.iloc[:, i]) and not _is_bool(table.iloc[:, i]) for i in range(table.shape[1])
-    ]
+    numeric = [table.iloc[:, i].dtype.kind in "iuf" for i in range(table.shape[1])]
     kinds = ['class="number"' if n else 'class="text"' for n in numeric]
     heads = [" ".join(map(str, name)).strip() if isinstance(name, tuple) else str(name) for name in table.columns]
     head = "".join(f'<th scope="col" {kind}>{escape(name)}</th>' for kind, name in zip(kinds, heads, strict=True))
@@ -169,16 +151,17 @@ def figure_html(path: Path, alt: str, caption: str) -> str:
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _cells(column: pd.Series, numeric: bool, kind: str) -> list[str]:
+def _cells(column: "pd.Series", numeric: bool, kind: str) -> list[str]:
     if not numeric:
-        return [f"<td {kind}>{escape(_words(value))}</td>" for value in column]
+        texts = zip(column, column.isna(), strict=True)
+        return [f"<td {kind}>{MISSING if gone else escape(_words(value))}</td>" for value, gone in texts]
     texts = zip(column, _numbers(column), strict=True)
     return [f'<td {kind} data-value="{value}">{escape(text)}</td>' for value, text in texts]
 
 
-def _numbers(column: pd.Series) -> list[str]:
+def _numbers(column: "pd.Series") -> list[str]:
     """Integers in full; other numbers to about four figures, with one number of decimals for the whole column."""
-    values = [math.nan if pd.isna(value) else value for value in column.tolist()]
+    values = column.astype(float).tolist()
     finite = [abs(value) for value in values if math.isfinite(value)]
     top = max(finite, default=0)
     if all(float(value).is_integer() for value in finite):
@@ -196,11 +179,7 @@ def _numbers(column: pd.Series) -> list[str]:
 def _words(value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return MISSING if value is None or value is pd.NA or value is pd.NaT or value != value else str(value)
-
-
-def _is_bool(column: pd.Series) -> bool:
-    return types.is_bool_dtype(column)
+    return str(value)
 
 
 def _plain(name: str) -> str:

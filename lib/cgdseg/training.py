@@ -23,6 +23,7 @@ from cgdseg.data.cache import open_cache
 from cgdseg.data.dataset import EyeDataset
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
+from cgdseg.files import sha256, write_atomic
 from cgdseg.imports import code_digest
 from cgdseg.losses import dice_bce
 from cgdseg.metrics import count_pixels, pooled_scores, scores
@@ -212,7 +213,7 @@ class _Saver:
         tensors = {f"model.{name}": tensor for name, tensor in weights.items()} | optimizer_tensors(model, optimizer)
         checkpoints.save_epoch(self.folder / "checkpoints", progress.epoch, tensors, meta)
         table = pd.DataFrame(progress.history)
-        checkpoints.write_atomically(self.folder / "history.csv", lambda part: table.to_csv(part, index=False))
+        write_atomic(self.folder / "history.csv", table.to_csv(index=False))
 
 
 def optimizer_tensors(model: nn.Module, optimizer) -> dict[str, Tensor]:
@@ -256,9 +257,9 @@ def finish(folder: Path, mark: str, cfg: Config, run: Run, offline) -> None:
         "fingerprint": mark,
         "system": offline.model_dump(mode="json"),
         "threshold": cfg.evaluation.threshold,
-        "weights_sha256": checkpoints.file_hash(folder / "best.safetensors"),
+        "weights_sha256": sha256(folder / "best.safetensors"),
     }
-    checkpoints.write_atomically(folder / "run.json", lambda part: part.write_text(json.dumps(card, indent=2)))
+    write_atomic(folder / "run.json", json.dumps(card, indent=2))
     for path in (folder / "checkpoints").glob("*"):
         path.unlink()
 
@@ -275,7 +276,7 @@ def write_run_card(cfg: Config, run: Run, history: pd.DataFrame) -> Path:
     card = {key: value for key, value in read_run(run_dir(cfg, run)).items() if key in ("run_id", "weights_sha256")}
     card |= {"best_epoch": int(best.epoch), "val_f1": float(best.val_f1)}
     path = paths.run_card(cfg.name, run.name)
-    checkpoints.write_atomically(path, lambda part: part.write_text(json.dumps(card, indent=2) + "\n"))
+    write_atomic(path, json.dumps(card, indent=2) + "\n")
     return path
 
 

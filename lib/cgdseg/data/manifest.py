@@ -19,6 +19,7 @@ from cgdseg.config import RGB, Config, Dataset
 from cgdseg.data import in_parallel
 from cgdseg.data.images import CLASSES, BadFile, load_image, load_labels
 from cgdseg.data.layouts import Finding, Pair, read_layout
+from cgdseg.files import write_atomic
 
 TEXT = ["image_id", "dataset", "domain", "subject", "eye", "gaze", "part", "image", "mask"]
 HASHES = ["image_sha256", "mask_sha256", "phash"]
@@ -160,13 +161,7 @@ def load_findings(cfg: Config) -> pd.DataFrame:
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table so that `path` is never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        table.to_csv(part, index=False, lineterminator="\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def read_csv(path: Path, text: list[str]) -> pd.DataFrame:

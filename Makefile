@@ -1,0 +1,49 @@
+# Every target does its own set-up. `make` alone explains them.
+PYTHON ?= python3
+VENV   ?= .venv
+CONFIG ?= demo
+CORES  ?= 0
+
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+TOO_OLD := Python 3.11 or newer is needed: run make again with PYTHON=/path/to/python3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help env reports test check lab lock clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  settings: CONFIG=$(CONFIG) CORES=$(CORES) (0: all) PYTHON=$(PYTHON) VENV=$(VENV)"
+
+env: $(READY) ## set up the virtual environment
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(TOO_OLD)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+reports: $(READY) ## run the notebooks of CONFIG and render their pages
+	@$(BIN)/python -m cgdseg.cli reports $(CONFIG) --cores $(CORES)
+
+# One worker runs the notebooks in order while the other one tests (conftest.py).
+test: $(READY) ## unit tests, and every notebook with its own parameters
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" OMP_NUM_THREADS=1 TQDM_DISABLE=1 \
+	$(BIN)/python -m pytest -n 2 --nbval-lax tests notebooks
+
+check: $(READY) ## style of code and notebooks, one-way imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests/test_notebook_style.py tests/test_imports.py tests/test_environment.py
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+lock: ## make requirements.lock and environment.yml anew from pyproject.toml
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" && \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[dev]" && \
+	"$$folder/bin/python" -m pip freeze | "$$folder/bin/python" .ci/lock.py
+
+clean: ## remove what runs made, but not the data or the environment
+	rm -rf reports/*/ data/cache data/runs .snakemake .pytest_cache .ruff_cache

@@ -1,0 +1,223 @@
+"""The command line, thin: every command checks its words, calls one function and turns errors into one line.
+
+Heavy imports wait inside the commands, so that `cgdseg --help` is quick."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cgdseg import paths
+from cgdseg.config import RGB, load_config
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split(",")[0]
+)
+ConfigOption = Annotated[str, typer.Option("--config", help="a name in configs/, or a YAML file")]
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Print what is wrong and how to mend it, without a traceback, and exit 1."""
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(1) from None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def reports(
+    ctx: typer.Context,
+    config: Annotated[str, typer.Argument(help="a name in configs/, or a YAML file")] = "demo",
+    cores: Annotated[int, typer.Option(help="how many processor cores to use; 0: all")] = 0,
+):
+    """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
+    from cgdseg import jobs, notebooks, report
+
+    with one_line_errors():
+        cfg = load_config(config)
+        folder = paths.report_dir(cfg.name)
+        with notebooks.lock(folder / ".lock", f"reports {cfg.name}"):
+            for stem, reason in jobs.sweep(cfg).items():
+                notebooks.say("stale", stem, reason)
+            code = _snakemake(config, cores or _cores(), ctx.args)
+            if code or not (folder / "index.html").exists():
+                report.write_index(config)  # after a failure too: it shows what failed
+    typer.echo(f"{'something failed; see' if code else 'open'} {paths.short(folder / 'index.html')}")
+    raise typer.Exit(code)
+
+
+def _snakemake(config: str, cores: int, more: list[str]) -> int:
+    """Run the Snakefile. Its own lock is off: ours is freed by the kernel even when a process is killed."""
+    name = str(Path(config).resolve()) if Path(config).suffix else config
+    files = ["--snakefile", str(paths.ROOT / "Snakefile"), "--directory", str(paths.HOME), "--config", f"name={name}"]
+    again = ["--rerun-incomplete", "--rerun-triggers", "input", "mtime", "params", "--max-checksum-file-size", "1GB"]
+    how = ["--cores", str(cores), "--nolock", "--keep-going", "--quiet", "all"]
+    with subprocess.Popen([sys.executable, "-m", "snakemake", *files, *again, *how, *more]) as process:
+        _forward(process)
+        return process.wait()
+
+
+def _forward(process: subprocess.Popen) -> None:
+    """Ctrl-C reaches the children by itself; a SIGTERM we pass on. Either way we wait for them."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+
+
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Argument(help="a name in notebooks/, or an .ipynb file")],
+    config: ConfigOption = "demo",
+    parameter: Annotated[list[str], typer.Option("-p", "--parameter", help="NAME=VALUE")] = (),
+    minutes: Annotated[float, typer.Option(help="stop the notebook after so many minutes")] = 24 * 60,
+):
+    """Run one notebook headless, with proof that it came to its end, and write its receipt."""
+    from cgdseg import jobs, notebooks, report
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the kernel is ended too
+    with one_line_errors():
+        given = dict(_pair(word) for word in parameter)
+        job = jobs.make_job(notebook, config, given)
+        try:
+            notebooks.run_notebook(job, minutes * 60)
+        except notebooks.NotebookError as error:
+            page = report.write_page(error.failed) if error.failed else None
+            raise RuntimeError(f"{error}\nsee {paths.short(page)}" if page else str(error)) from None
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, sign, value = word.partition("=")
+    if not sign:
+        raise ValueError(f"parameter {word!r} must be NAME=VALUE")
+    return name, value
+
+
+@app.command()
+def html(
+    stems: Annotated[list[str], typer.Argument(help="executed notebooks, such as 01_data_audit")],
+    config: ConfigOption = "demo",
+):
+    """Render executed notebooks as pages that need no network."""
+    from cgdseg import report
+
+    with one_line_errors():
+        for stem in stems:
+            report.write_page(paths.executed_dir(load_config(config).name) / f"{stem}.ipynb")
+
+
+@app.command()
+def index(config: ConfigOption = "demo"):
+    """Write the page that leads to all others."""
+    from cgdseg import report
+
+    with one_line_errors():
+        report.write_index(config)
+
+
+Folder = Annotated[Path, typer.Option(help="a folder; its sub-folders are read too")]
+Json = Annotated[Path | None, typer.Option("--json", help="also write the result to this file")]
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Option(help="a finished run: data/runs/<run id>")],
+    images: Folder,
+    out: Annotated[Path, typer.Option(help="where Predictions/ and Binarised/ go")],
+    size: Annotated[str, typer.Option(help="native, or HEIGHTxWIDTH: the competition wants 300x400")] = "native",
+):
+    """Segment a folder of images. A file that cannot be read is named and left out; the exit code is then 1."""
+    from cgdseg.inference import load_segmenter, predict_folder
+
+    with one_line_errors():
+        table = predict_folder(load_segmenter(run), images, out, _size(size))
+        if table.empty:
+            raise ValueError(f"{images} holds no image: give the folder that holds the images")
+    _name_problems(table)
+    typer.echo(f"{(table.problem == '').sum()} of {len(table)} images segmented; see {out}")
+    raise typer.Exit(int((table.problem != "").any()))
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Option(help="what predict wrote, or a folder of grey or 0/255 PNGs")],
+    truth: Annotated[Path, typer.Option(help="truth masks of the same stems, or <stem>_mask.png")],
+    sclera: Annotated[str, typer.Option(help="R,G,B of the sclera in coloured truth masks")] = "",
+    json: Json = None,
+):
+    """Score predictions at the truth's size: F1, IoU, precision, recall and MAE, per image and in the mean."""
+    from cgdseg.files import write_atomic
+    from cgdseg.inference import score_folders
+    from cgdseg.outputs import to_json
+
+    with one_line_errors():
+        table = score_folders(predictions, truth, _colour(sclera))
+        if table.f1.isna().all():
+            raise ValueError(f"no mask in {truth} has a prediction in {predictions}: their file names must agree")
+    means = table[["f1", "iou", "precision", "recall", "mae"]].mean()
+    _name_problems(table)
+    typer.echo(table.drop(columns="problem").round(4).to_string(index=False))
+    typer.echo(f"\nmean of {table.f1.notna().sum()} images\n{means.round(4).to_string()}")
+    if json:
+        scored = table[table.f1.notna()].drop(columns="problem").to_dict("records")
+        problems = table.loc[table.problem != "", "problem"].tolist()
+        write_atomic(
+            json, to_json({"images": len(scored), "mean": means.to_dict(), "files": scored, "problems": problems})
+        )
+    raise typer.Exit(int((table.problem != "").any()))
+
+
+@app.command()
+def audit(
+    folder: Annotated[Path, typer.Argument(help="a dataset in any layout of data/README.md")],
+    json: Json = None,
+):
+    """Say what is in a folder of eyes and masks, and which files are broken."""
+    from cgdseg.data.audit import audit_folder
+    from cgdseg.files import write_atomic
+    from cgdseg.outputs import to_json
+
+    with one_line_errors():
+        result = audit_folder(folder)
+    typer.echo(to_json({key: value for key, value in result.items() if key != "findings"}).strip())
+    for finding in result["findings"]:
+        typer.secho(f"{finding['file']}: {finding['reason']}; {finding['mend']}", fg="yellow")
+    if json:
+        write_atomic(json, to_json(result))
+
+
+def _size(words: str) -> tuple[int, int] | None:
+    if words == "native":
+        return None
+    height, _, width = words.partition("x")
+    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
+        raise ValueError(f"--size {words}: give native, or HEIGHTxWIDTH such as 300x400")
+    return int(height), int(width)
+
+
+def _colour(words: str) -> RGB | None:
+    if not words:
+        return None
+    numbers = words.split(",")
+    if len(numbers) != 3 or not all(n.strip().isdigit() and int(n) < 256 for n in numbers):
+        raise ValueError(f"--sclera {words}: give three numbers from 0 to 255, such as 0,255,0")
+    return tuple(int(n) for n in numbers)
+
+
+def _name_problems(table) -> None:
+    for problem in table.loc[table.problem != "", "problem"]:
+        typer.secho(problem, err=True, fg="yellow")
+
+
+if __name__ == "__main__":
+    app()

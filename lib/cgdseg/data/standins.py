@@ -1,0 +1,217 @@
+"""Procedural stand-ins on disk, in the layouts and file names of the datasets they stand for.
+
+write_stand_in(dataset) renders dataset.stand_in into dataset.folder. A pair is complete once its last file, the
+sclera mask, exists; `stand-in.json` says what the folder holds, so a changed spec or renderer renders it anew."""
+
+import ast
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pydantic import ValidationError
+from tqdm.auto import tqdm
+
+from cgdseg import eyes
+from cgdseg.config import Dataset, StandIn
+from cgdseg.eyes import IRIS, LOOKS, PUPIL, SCLERA, Factors, render_eye
+from cgdseg.paths import short
+
+CARD = "stand-in.json"
+TEMPORARY = ".part"
+CHUNK = 16  # images per task of a worker
+SIP = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)  # kit colours: sclera, iris, pupil
+GAZES = "lrsu"
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
+PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One pair to render. `masks` maps part names to paths; the pair is complete when the last of them exists."""
+
+    index: int
+    subject: int | None
+    eye: str | None
+    gaze: str | None
+    image: str  # paths relative to the folder
+    masks: tuple[tuple[str, str], ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.image, *(path for _, path in self.masks))
+
+
+def write_stand_in(dataset: Dataset, n_workers: int = 1, progress: bool = True) -> None:
+    """Render what is missing of dataset.stand_in into dataset.folder.
+
+    Raises FileExistsError when the folder holds files that no stand-in wrote: real data is never touched."""
+    if dataset.stand_in is None:
+        raise ValueError(f"the dataset at {short(dataset.folder)} has no stand_in to render")
+    factors = stand_in_factors(dataset.stand_in)
+    folder = dataset.folder
+    _claim(folder, _card(dataset.layout, dataset.stand_in))
+    missing = [i for i in plan(dataset.layout, dataset.stand_in) if not (folder / i.files[-1]).exists()]
+    chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
+    job = functools.partial(_render_chunk, folder, factors, dataset.stand_in)
+    bar = tqdm(total=len(missing), desc=f"render {folder.name}", unit="eye", disable=not progress or not missing)
+    with bar:
+        for n in _run(job, chunks, n_workers):
+            bar.update(n)
+
+
+def stand_in_factors(spec: StandIn) -> Factors:
+    """The look of a stand-in with its own ranges; ValueError names what is wrong."""
+    if spec.look not in LOOKS:
+        raise ValueError(f"stand_in.look: there is no look {spec.look!r}; use one of: {', '.join(LOOKS)}")
+    try:
+        return Factors(**{**LOOKS[spec.look].model_dump(), **spec.factors})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'][:1]))}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"stand_in.factors: {problems}") from None
+
+
+def plan(layout: str, spec: StandIn) -> list[Item]:
+    """Every pair of a stand-in, named as the real dataset names its files."""
+    if layout not in _LAYOUTS:
+        raise ValueError(f"stand-ins are written as {', '.join(_LAYOUTS)}, not as {layout}")
+    return [_LAYOUTS[layout](index, spec) for index in range(spec.n_images)]
+
+
+def _commanded(index: int, spec: StandIn) -> tuple[int, str, str, int]:
+    """Subject from 0, eye, gaze and running number from 1: spread evenly, subjects fastest."""
+    rest, subject = divmod(index, spec.n_subjects)
+    rest, eye = divmod(rest, 2)
+    number, gaze = divmod(rest, len(GAZES))
+    return subject, "LR"[eye], GAZES[gaze], number + 1
+
+
+def _anonymous(index: int, spec: StandIn) -> int | None:
+    """The subject where file names tell none: with one subject (the default) every image is a person of its own."""
+    return index % spec.n_subjects if spec.n_subjects > 1 else None
+
+
+def _syncroi(index: int, spec: StandIn) -> Item:
+    part = "Validation" if index % 11 == 10 else "Training"  # 10:1 as published
+    base, name = f"Synthetic_SIP/{part}", f"{index}.png"
+    masks = (("sip", f"{base}/Masks/{name}"),)
+    return Item(index, _anonymous(index, spec), None, None, f"{base}/Images/{name}", masks)
+
+
+def _plain(index: int, spec: StandIn) -> Item:
+    masks = (("sip", f"Masks/{index}.png"),)
+    return Item(index, _anonymous(index, spec), None, None, f"Images/{index}.jpg", masks)
+
+
+def _sbvpi(index: int, spec: StandIn) -> Item:
+    subject, eye, gaze, number = _commanded(index, spec)
+    stem = f"{subject + 1}/{subject + 1}{eye}_{gaze}_{number}"
+    # iris and pupil are labelled on few images, as in the published set (about 122 of 1,858)
+    parts = ["sclera"] if (index + index // spec.n_subjects) % 10 else ["iris", "pupil", "sclera"]
+    return Item(index, subject, eye, gaze, f"{stem}.jpg", tuple((part, f"{stem}_{part}.png") for part in parts))
+
+
+def _masd(index: int, spec: StandIn) -> Item:
+    subject, eye, gaze, number = _commanded(index, spec)
+    stem = f"{subject + 101}{eye}_{gaze}_{number}"  # MASD1 has the ids from 100 in the Ljubljana naming
+    return Item(index, subject, eye, gaze, f"Images/{stem}.jpg", (("grey", f"Masks/{stem}.png"),))
+
+
+_LAYOUTS = {"syncroi": _syncroi, "sbvpi": _sbvpi, "masd": _masd, "plain": _plain}
+
+
+def _card(layout: str, spec: StandIn) -> dict:
+    """What stand-in.json holds."""
+    return {
+        "what": "procedural stand-in: rendered eyes, no photographs",
+        "layout": layout,
+        "spec": spec.model_dump(mode="json"),
+        "renderer": renderer_digest(),
+    }
+
+
+@functools.cache
+def renderer_digest() -> str:
+    """SHA-256 of the renderer's code; comments and docstrings do not count."""
+    code = hashlib.sha256()
+    for path in sorted(Path(eyes.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+        code.update(f"{path.name}{ast.dump(tree)}".encode())
+    return code.hexdigest()
+
+
+def _claim(folder: Path, card: dict) -> None:
+    """Make sure the folder is this stand-in's own; remove what another spec or renderer left in it."""
+    path = folder / CARD
+    if path.exists():
+        old = json.loads(path.read_text())
+        if old == card:
+            return
+        for item in plan(old["layout"], StandIn(**old["spec"])):
+            for name in item.files:
+                (folder / name).unlink(missing_ok=True)
+    for stale in folder.rglob(f"*{TEMPORARY}"):
+        stale.unlink()
+    foreign = next((f for f in folder.rglob("*") if f.is_file() and f != path), None)
+    if foreign is not None:
+        raise FileExistsError(
+            f"{short(folder)} holds files that are not a stand-in's, such as {foreign.relative_to(folder)}: "
+            "remove stand_in from this dataset's config to use them, or give the stand-in another root"
+        )
+    _write(path, (json.dumps(card, indent=2) + "\n").encode())
+
+
+def _run(job, chunks: list[list[Item]], n_workers: int) -> Iterator[int]:
+    if n_workers <= 1 or len(chunks) <= 1:
+        yield from map(job, chunks)
+        return
+    # spawn: a forked child would inherit the locks of the parent's threads
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.map(job, chunks)
+
+
+def _render_chunk(folder: Path, factors: Factors, spec: StandIn, items: list[Item]) -> int:
+    for item in items:
+        eye = render_eye(factors, spec.seed, item.index, spec.size, item.subject, item.eye, item.gaze)
+        _write(folder / item.image, _encode(item.image, eye.image))
+        for part, path in item.masks:
+            _write(folder / path, _encode(path, _mask(part, eye.labels)))
+    return len(items)
+
+
+def _mask(part: str, labels: np.ndarray) -> np.ndarray:
+    """Labels (H, W) as the dataset stores them: SIP colours, one grey mask, or one RGBA mask per part."""
+    if part == "sip":
+        return SIP[labels]
+    chosen = labels == {"grey": SCLERA, "sclera": SCLERA, "iris": IRIS, "pupil": PUPIL}[part]
+    white = chosen.astype(np.uint8) * 255
+    return white if part == "grey" else cv2.merge([white, white, white, np.full_like(white, 255)])
+
+
+def _encode(name: str, pixels: np.ndarray) -> bytes:
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    suffix = Path(name).suffix
+    done, data = cv2.imencode(suffix, pixels, JPEG if suffix == ".jpg" else PNG)
+    if not done:
+        raise OSError(f"cannot encode {name}")
+    return data.tobytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + TEMPORARY)
+    part.write_bytes(data)
+    os.replace(part, path)

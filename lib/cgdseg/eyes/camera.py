@@ -1,0 +1,115 @@
+"""Light and camera: from reflectance to a photograph.
+
+planes (3, H, W) float32 and draws -> image (H, W, 3) uint8 RGB."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+from cgdseg.eyes import banks
+from cgdseg.eyes.factors import stream
+from cgdseg.eyes.geometry import grid
+
+
+def light_colour(v: SimpleNamespace) -> np.ndarray:
+    """Gain per channel (3,) of the light."""
+    warm = np.array([0.16, 0.0, -0.3]) * v.warmth
+    return np.exp(warm + np.array([0.07, -0.13, 0.07]) * v.magenta)
+
+
+def photograph(planes: np.ndarray, v: SimpleNamespace) -> np.ndarray:
+    """Light the scene, then take the picture."""
+    rng = stream(12, *v.image)
+    _, height, width = planes.shape
+    field = _light_field(v, rng, height, width)
+    meter = (0.55 / float(v.skin.mean())) ** 0.4  # cameras expose for the skin they see
+    gains = 255 * v.exposure * meter * light_colour(v)
+    for plane, gain in zip(planes, gains.tolist(), strict=True):
+        plane *= field
+        plane *= gain
+    if v.noise > 0.02:
+        _add_noise(planes, v, rng)
+    image = cv2.merge(np.clip(planes, 0, 255, out=planes).astype(np.uint8))
+    return _develop(image, v, rng)
+
+
+def _light_field(v: SimpleNamespace, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Brightness of the light over the frame (H, W)."""
+    x, y = grid(height, width)
+    fall = 0.7 * v.light_fall
+    field = (1 + fall * v.light_x * x) + (fall * v.light_y) * y
+    if v.vignette:
+        field *= 1 - (0.55 * v.vignette) * (x * x + y * y)
+    if v.patchy:
+        field *= 1 + v.patchy * banks.soft_field(rng, 3, height, width)
+    return np.maximum(field, 0.12, out=field)
+
+
+def _add_noise(planes: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> None:
+    """Grey and coloured noise, in display values."""
+    _, height, width = planes.shape
+    amount = 15 * v.noise**2
+    grey = rng.uniform(0.3, 0.9)
+    common = banks.patch(banks.white(), rng, height, width) * (amount * grey)
+    own = np.empty_like(common)
+    for plane in planes:
+        plane += common
+        plane += np.multiply(banks.patch(banks.white(), rng, height, width), amount * (1 - grey), out=own)
+
+
+def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
+    """Blur, resolution, sharpening, tone curve, colour, compression on uint8."""
+    height, width = image.shape[:2]
+    sigma = 0.006 * width * v.blur**2
+    if v.small:
+        factor = rng.uniform(0.3, 0.8)
+        tiny = cv2.resize(
+            image, (max(24, round(width * factor)), max(18, round(height * factor))), interpolation=cv2.INTER_AREA
+        )
+        image = cv2.resize(tiny, (width, height), interpolation=cv2.INTER_LINEAR)
+    if sigma > 0.3:
+        image = _defocus(image, sigma)
+    if v.motion:
+        image = _shake(image, rng)
+    if v.sharpen:
+        soft = cv2.GaussianBlur(image, (0, 0), 0.004 * width)
+        amount = rng.uniform(0.4, 1.4)
+        image = cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
+    image = _tone(image, v)
+    if v.jpeg:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, round(v.jpeg_quality)])
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return image
+
+
+def _defocus(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur; a wide one is made at half size."""
+    if sigma < 1.4:
+        return cv2.GaussianBlur(image, (0, 0), sigma)
+    height, width = image.shape[:2]
+    half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(cv2.GaussianBlur(half, (0, 0), 0.5 * sigma), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _shake(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    n = int(rng.integers(3, max(4, image.shape[1] // 45)))
+    kernel = np.zeros((n, n), np.float32)
+    angle = rng.uniform(0, np.pi)
+    arm = (n - 1) / 2 * np.array([np.cos(angle), np.sin(angle)])
+    start, end = (np.array([n - 1, n - 1]) / 2 + np.array([-arm, arm])).round().astype(int).tolist()
+    cv2.line(kernel, start, end, 1.0, 1)
+    return cv2.filter2D(image, -1, kernel / kernel.sum())
+
+
+def _tone(image: np.ndarray, v: SimpleNamespace) -> np.ndarray:
+    """Saturation and tone curve."""
+    if abs(v.saturation - 1) > 0.02:
+        s = v.saturation
+        luma = np.array([0.299, 0.587, 0.114])
+        image = cv2.transform(image, (s * np.eye(3) + (1 - s) * luma[None]).astype(np.float32))
+    level = np.arange(256) / 255
+    level = level**v.gamma
+    bend = np.clip(0.5 + (level - 0.5) * v.contrast, 0, 1)
+    curve = v.haze + (1 - v.haze) * bend
+    return cv2.LUT(image, np.clip(curve * 255 + 0.5, 0, 255).astype(np.uint8))

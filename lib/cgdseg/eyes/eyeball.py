@@ -1,0 +1,152 @@
+"""The visible eyeball: sclera with vessels and shadow, iris and pupil, caruncle, reflections.
+
+Scene and draws -> planes (3, h, w) float32 inside scene.box, and the masks that come with them."""
+
+import math
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+from cgdseg.eyes import banks
+from cgdseg.eyes.geometry import Scene
+
+R_CELLS, A_CELLS = 64, 192  # iris table over (radius 0..R_MAX, angle); two thirds of it for small irises
+SMALL_IRIS = 45  # pixels
+R_MAX = 1.2
+_LIGHT_IRIS = np.array([[0.4, 0.53, 0.64], [0.5, 0.54, 0.55], [0.46, 0.5, 0.36]])  # blue, grey, green
+_DARK_IRIS = np.array([[0.5, 0.37, 0.2], [0.36, 0.21, 0.11], [0.17, 0.1, 0.07]])  # hazel, brown, dark
+
+
+def paint_eyeball(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eyeball's planes (3, h, w) and the shadow factor of the upper lid (h, w), 1 is unshadowed."""
+    rng = v.surface
+    planes = _sclera(scene, v, rng)
+    _iris(planes, scene, v)
+    _caruncle(planes, scene, v, rng)
+    shadow = _shade(planes, scene, v)
+    return planes, shadow
+
+
+def _sclera(scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
+    ball = scene.ball
+    height, width = ball.x.shape
+    tint = np.array([0.0, -0.03, -0.07])
+    tint = tint + v.sclera_yellow * np.array([0.01, -0.04, -0.22]) + v.sclera_pink * np.array([0.03, -0.13, -0.09])
+    tint = tint + v.sclera_blue * np.array([-0.14, -0.05, 0.05])
+    base = (v.sclera_light * np.exp(tint)).tolist()
+    # red where thin tissue covers it: towards both corners, and at the lower lid
+    red = np.abs(ball.x + 0.05)
+    red *= red
+    red *= 0.5 * v.canthus_red
+    red += (0.22 * v.canthus_red) * cv2.exp((ball.y - scene.lower[scene.box]) * (1 / 0.09))
+    if v.mottle:
+        red += (0.05 * v.mottle) * banks.soft_field(rng, 6, height, width)
+    if v.vessels:
+        red += _vessels(ball, v, rng)
+    planes = np.empty((3, height, width), np.float32)
+    for plane, c, k in zip(planes, base, (0.12, 0.5, 0.45), strict=True):
+        np.multiply(red, -k * c, out=plane)
+        plane += c
+    return planes
+
+
+def _vessels(ball: SimpleNamespace, v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
+    """Vessels fixed to the eyeball; they fade towards the iris."""
+    density = banks.TILE / (2.2 * v.vessel_scale)
+    dx, dy = rng.uniform(0.5 * banks.TILE, 1.5 * banks.TILE, 2).tolist()
+    lines = cv2.remap(banks.vessels(), ball.iris_x * density + dx, ball.iris_y * density + dy,
+                      cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)  # fmt: skip
+    fade = np.minimum(ball.radius2 * 0.28, 1.0)
+    lines *= fade
+    lines *= v.vessels**2
+    return lines
+
+
+def _iris(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:
+    """Blend iris and pupil over the sclera."""
+    ball = scene.ball
+    near = ball.radius2 < R_MAX**2
+    rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
+    if not len(rows):
+        return
+    part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    radius = cv2.sqrt(np.maximum(ball.radius2[part], 0))
+    table = _iris_table(v, 2 / 3 if v.iris_size * scene.scale < SMALL_IRIS else 1)
+    radius *= (len(table) - 1) / R_MAX
+    angle = cv2.phase(np.ascontiguousarray(ball.iris_x[part]), np.ascontiguousarray(ball.iris_y[part]))
+    angle *= (table.shape[1] - 1) / (2 * math.pi)
+    seen = cv2.remap(table, angle, radius, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    *colours, alpha = cv2.split(seen)
+    for plane, colour in zip(planes[(slice(None), *part)], colours, strict=True):
+        colour -= plane
+        colour *= alpha
+        plane += colour
+
+
+def _iris_table(v: SimpleNamespace, detail: float) -> np.ndarray:
+    """(R, A + 1, 4) float32: colour and opacity of the iris, pupil included; `detail` times R_CELLS and A_CELLS."""
+    rng = v.eye_stream
+    n_r, n_a = int(R_CELLS * detail), int(A_CELLS * detail)
+    r = np.linspace(0, R_MAX, n_r, dtype=np.float32)[:, None]
+    span = np.clip((r - v.pupil_size) / (1 - v.pupil_size), 0, 1)  # 0 at the pupil, 1 at the limbus
+    fibre = banks.patch(banks.fibres(), rng, R_CELLS, banks.TILE)
+    fibre = cv2.resize(fibre, (n_a, n_r), interpolation=cv2.INTER_AREA)
+    blotch = banks.patch(banks.clouds(), rng, R_CELLS, banks.TILE)
+    blotch = cv2.resize(blotch, (n_a, n_r), interpolation=cv2.INTER_AREA)
+    light = [float(np.interp(v.iris_hue, (0, 0.5, 1), _LIGHT_IRIS[:, c])) for c in range(3)]
+    dark = [float(np.interp(v.iris_melanin, (0.4, 0.7, 1), _DARK_IRIS[:, c])) for c in range(3)]
+    share = min(max((v.iris_melanin - 0.2) / 0.3, 0.0), 1.0)
+    ring = v.collarette * np.exp(-((np.maximum(span - 0.12, 0) / 0.22) ** 2))
+    mix = (share + 0.55 * ring) + (0.14 * ring) * fibre
+    mix += (0.12 * v.fibres) * blotch
+    np.clip(mix, 0, 1, out=mix)
+    pupil = 1 / (1 + np.exp((r - v.pupil_size) / 0.012))
+    rings = 1 - 0.25 * np.exp(-((span / 0.1) ** 2)) * v.fibres  # the dark frill at the pupil
+    rings *= 1 - 0.75 * v.limbal_ring * np.exp(-(((r - 0.98) / 0.11) ** 2))
+    rings *= (1 - 0.15 * r**2) * (1 - pupil) * v.iris_light
+    tone = (0.13 * v.fibres) * fibre + (0.09 * v.fibres) * blotch
+    tone += 1
+    tone *= rings
+    table = np.empty((n_r, n_a + 1, 4), np.float32)
+    for c in range(3):
+        table[:, :-1, c] = (mix * (dark[c] - light[c]) + light[c]) * tone + 0.03 * pupil
+    table[..., 3] = 1 / (1 + np.exp(np.clip((r - 1 + 0.3 * v.limbus) / (0.3 * v.limbus), -40, 40)))
+    table[:, -1, :3] = table[:, 0, :3]
+    return table
+
+
+def _caruncle(planes: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
+    """Blend the fleshy inner corner over the sclera, with a soft border (the plica)."""
+    ball = scene.ball
+    alpha = np.clip(ball.edge * 14 + 0.5, 0, 1)
+    if not alpha.any():
+        return
+    height, width = alpha.shape
+    bumps = banks.scaled(banks.clouds(), rng, height, width, 500 / scene.scale)
+    flesh = np.array([0.8, 0.52, 0.48]) * (1 - v.caruncle_red) + np.array([0.72, 0.3, 0.28]) * v.caruncle_red
+    for plane, c in zip(planes, (flesh * (0.65 + 0.5 * v.sclera_light)).tolist(), strict=True):
+        plane += alpha * (c + (0.1 * c) * bumps - plane)
+
+
+def _shade(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> np.ndarray:
+    """Light the eyeball: sphere, shadow of the lids, dark corners. Returns the upper lid's shadow factor."""
+    ball = scene.ball
+    lx, ly = 0.55 * v.light_x * (1 if v.eye == "R" else -1), 0.5 * v.light_y
+    lz = math.sqrt(max(1 - lx * lx - ly * ly, 0.2))
+    light = lx * ball.nx + ly * ball.ny + lz * ball.nz
+    light *= v.sphere
+    light += 1 - v.sphere * lz
+    np.clip(light, 0.15, 1.15, out=light)
+    depth = (scene.upper[scene.box] - ball.y) * (1 / v.lid_shadow_size)
+    np.minimum(depth, 0, out=depth)
+    shadow = 1 - v.lid_shadow * cv2.exp(depth)
+    light *= shadow
+    if v.lower_shadow:
+        light *= 1 - v.lower_shadow * cv2.exp(np.minimum((ball.y - scene.lower[scene.box]) * (1 / 0.06), 0))
+    if v.corner_shadow:
+        far = ball.x * ball.x
+        far *= far
+        light *= 1 - v.corner_shadow * np.minimum(far, 1)
+    planes *= light
+    return shadow

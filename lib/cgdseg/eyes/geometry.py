@@ -1,0 +1,176 @@
+"""Where everything is: eyeball, lids, iris, pupil, caruncle as exact functions of the pixel.
+
+draw() values and a size (H, W) -> Scene. Canonical coordinates: the outer corner of the eye is (-1, 0), the inner
+one (1, 0), y points down; a left eye is the mirror image."""
+
+import functools
+import math
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+OTHER, SCLERA, IRIS, PUPIL = range(4)
+REACH, KNOTS = 3.0, 433  # the lid tables cover x in -REACH..REACH
+_X = np.linspace(-REACH, REACH, KNOTS, dtype=np.float32)
+_WAVES = np.array(
+    [[np.sin(k * (2.2 * _X + phase)) / k for k in (1, 2, 3)] for phase in (0.0, 1.0, 2.0, 3.0)], np.float32
+)
+
+
+@dataclass
+class Scene:
+    """Geometry of one image. Maps over the frame are (H, W) float32; `box` cuts out the eyeball's part of it."""
+
+    size: tuple[int, int]
+    scale: float  # pixels per canonical unit
+    x: np.ndarray  # canonical coordinates of the pixels
+    y: np.ndarray
+    upper: np.ndarray  # height of the upper lid, the lower lid and the crease's distance at the pixel's x
+    lower: np.ndarray
+    crease: np.ndarray
+    lids: np.ndarray  # (KNOTS, 4) upper, lower, crease, crease over _X
+    box: tuple[slice, slice]
+    gaze: tuple[float, float, float]  # unit vector; z points to the camera
+    to_pixel: np.ndarray  # (3, 3) canonical to pixel, homogeneous
+    ball: SimpleNamespace | None  # maps inside box: nx, ny, nz, radius2, iris_x, iris_y
+    labels: np.ndarray
+    caruncle: np.ndarray
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """Canonical points (..., 2) -> pixel positions (..., 2) as x, y."""
+        p = points @ self.to_pixel[:, :2].T + self.to_pixel[:, 2]
+        return p[..., :2] / p[..., 2:]
+
+    def lid(self, which: int, x: np.ndarray) -> np.ndarray:
+        """Height of the upper (0) or lower (1) lid at canonical x."""
+        return np.interp(x, _X, self.lids[:, which])
+
+
+@functools.lru_cache(maxsize=8)
+def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel centres in half image widths from the middle: (1, W) and (H, 1)."""
+    x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / (width / 2)
+    y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) / (width / 2)
+    return x[None], y[:, None]
+
+
+def build_scene(v: SimpleNamespace, size: tuple[int, int], gaze: str | None) -> Scene:
+    """Place one eye in a frame and label every pixel."""
+    height, width = size
+    yaw, pitch = _gaze_angles(v, gaze)
+    matrix = _camera_matrix(v, width)
+    x, y, to_pixel = _coordinates(matrix, v, height, width)
+    lids = _lid_tables(v, yaw, pitch)
+    column = x * ((KNOTS - 1) / (2 * REACH))
+    column += (KNOTS - 1) / 2
+    table = np.stack([lids] * 3)  # three equal rows: next to a border OpenCV is ten times slower
+    seen = cv2.remap(table, column, np.ones_like(column), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    upper, lower, crease, _ = cv2.split(seen)
+    # angles to a direction; up is negative y, and yaw is positive towards the nose
+    direction = (math.sin(yaw) * math.cos(pitch), -math.sin(pitch), math.cos(yaw) * math.cos(pitch))
+    scale = v.eye_width * width / 2
+    scene = Scene(size, scale, x, y, upper, lower, crease, lids, (slice(0, 0), slice(0, 0)), direction, to_pixel, None,
+                  np.zeros(size, np.uint8), np.zeros(size, bool))  # fmt: skip
+    inside = (y > upper) & (y < lower)
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    if len(rows):
+        margin = 2  # pixels, for the soft edge of the lids
+        top, left = max(0, int(rows[0]) - margin), max(0, int(columns[0]) - margin)
+        scene.box = (slice(top, int(rows[-1]) + margin + 1), slice(left, int(columns[-1]) + margin + 1))
+        _eyeball(scene, v, inside)
+    return scene
+
+
+def _gaze_angles(v: SimpleNamespace, gaze: str | None) -> tuple[float, float]:
+    """Yaw towards the nose and pitch upwards, in radians. `l` and `r` are the person's own left and right."""
+    nasal = {"l": -1, "r": 1} if v.eye == "L" else {"l": 1, "r": -1}
+    jitter = v.gaze_jitter_y
+    if gaze is None:
+        yaw, pitch = (v.gaze_jitter, jitter) if v.free_straight else (v.free_yaw, v.free_pitch)
+    elif gaze in nasal:
+        yaw, pitch = nasal[gaze] * v.gaze_side, jitter
+    elif gaze in ("s", "u"):
+        yaw, pitch = v.gaze_jitter, (v.gaze_up if gaze == "u" else 0.0) + jitter
+    else:
+        raise ValueError(f"there is no gaze {gaze!r}: use l, r, s, u or None")
+    return math.radians(yaw), math.radians(pitch)
+
+
+def _camera_matrix(v: SimpleNamespace, width: int) -> np.ndarray:
+    """(3, 3) from frame coordinates (half image widths) to canonical ones."""
+    c, s = math.cos(math.radians(v.roll)), math.sin(math.radians(v.roll))
+    mirror = 1.0 if v.eye == "R" else -1.0  # seen from the front, a right eye has the nose on its right
+    place = np.array([[1, 0, -2 * v.offset_x], [0, 1, -2 * v.offset_y], [0, 0, 1]])
+    turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+    shape = np.diag([mirror / v.eye_width, 1 / (v.eye_width * v.squeeze), 1.0])
+    tilt = np.array([[1, 0, 0], [0, 1, 0], [v.perspective_x, v.perspective_y, 1]])
+    return shape @ turn @ tilt @ place
+
+
+def _coordinates(matrix: np.ndarray, v: SimpleNamespace, height: int, width: int):
+    """Canonical x, y of every pixel (H, W), and the matrix from canonical to pixel coordinates."""
+    gx, gy = grid(height, width)
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    x = a * gx + (b * gy + c)
+    y = d * gx + (e * gy + f)
+    if g or h:
+        depth = g * gx + (h * gy + i)
+        np.reciprocal(depth, out=depth)
+        x *= depth
+        y *= depth
+    half = width / 2
+    to_frame = np.array([[half, 0, width / 2 - 0.5], [0, half, height / 2 - 0.5], [0, 0, 1]])
+    return x, y, to_frame @ np.linalg.inv(matrix)
+
+
+def _lid_tables(v: SimpleNamespace, yaw: float, pitch: float) -> np.ndarray:
+    """(KNOTS, 4): upper lid, lower lid and the distance from the upper lid to its crease, over _X."""
+    up = v.lid_follow * math.sin(pitch)
+    opening = v.opening * (v.squint_opening if v.squint else 1.0)
+    opening *= 1 + 0.5 * max(up, 0) + 0.9 * min(up, 0)
+    upper = v.upper_height * opening + 0.12 * max(up, 0)
+    lower = v.lower_height * opening - 0.1 * up
+    drift = 0.22 * math.sin(yaw)  # the cornea pushes the lids along
+    wave = v.eye_stream.standard_normal(3, np.float32) @ _WAVES[v.eye_stream.integers(len(_WAVES))]
+    base = v.tilt * _X + v.lid_wobble * wave + 0.16 * np.maximum(np.abs(_X) - 1, 0) ** 1.5
+    top = base - upper * _arch(v, v.upper_peak + drift, v.roundness)
+    bottom = base + lower * _arch(v, v.lower_peak + drift, v.roundness * 0.95)
+    fold = v.crease_height * (1.15 - 0.35 * min(v.opening, 1.2)) - 0.25 * min(pitch, 0.0) * v.crease_height
+    crease = fold * (0.45 + 0.55 * np.exp(-((_X / 1.05) ** 4))) * (1 + 0.12 * wave / 2)
+    # four channels: OpenCV looks up four faster than three
+    return np.stack([top, np.maximum(bottom, top), crease, crease], 1).astype(np.float32)
+
+
+def _arch(v: SimpleNamespace, peak: float, roundness: float) -> np.ndarray:
+    """Lid curve over _X: 1 at its peak, 0 at and beyond the corners."""
+    peak = min(max(peak, -0.55), 0.55)
+    nasal = peak < _X
+    t = np.where(nasal, (_X - peak) / (1 - peak), (peak - _X) / (1 + peak))
+    body = np.clip(1 - np.minimum(t, 1) ** roundness, 0, 1)
+    return body ** np.where(nasal, v.nasal_taper, v.temporal_taper)
+
+
+def _eyeball(scene: Scene, v: SimpleNamespace, inside: np.ndarray) -> None:
+    """Fill scene.ball and the labels: sphere normals, and the position of each pixel relative to the gaze axis."""
+    x, y, inside = scene.x[scene.box], scene.y[scene.box], inside[scene.box]
+    nx, ny = (x - v.eyeball_x) / v.eyeball_radius, (y - v.eyeball_y) / v.eyeball_radius
+    nz = cv2.sqrt(np.maximum(1 - nx * nx - ny * ny, 0.02))
+    gx, gy, gz = scene.gaze
+    flat = math.hypot(gx, gz)
+    ex, ez = gz / flat, -gx / flat  # tangents of the sphere at the gaze point
+    iris_x = ex * nx + ez * nz
+    iris_y = gy * ez * nx + (gz * ex - gx * ez) * ny - gy * ex * nz
+    chord = 2 * (1 - math.sqrt(1 - min(v.iris_size / v.eyeball_radius, 0.9) ** 2))
+    radius2 = (2 - 2 * (gx * nx + gy * ny + gz * nz)) * (1 / chord)  # 1 at the edge of the iris
+    scene.ball = SimpleNamespace(x=x, y=y, nx=nx, ny=ny, nz=nz, radius2=radius2, iris_x=iris_x, iris_y=iris_y)
+    iris, pupil = radius2 < 1, radius2 < v.pupil_size**2
+    middle = (scene.upper[scene.box] + scene.lower[scene.box]) * 0.5
+    edge = x - v.caruncle_start + v.caruncle_curve * (y - middle) ** 2
+    caruncle = inside & (edge > 0) & ~iris
+    scene.ball.edge = edge
+    labels = inside.astype(np.uint8) + (inside & iris) + (inside & pupil)
+    labels[caruncle] = OTHER
+    scene.labels[scene.box] = labels
+    scene.caruncle[scene.box] = caruncle

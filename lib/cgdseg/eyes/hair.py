@@ -1,0 +1,85 @@
+"""Lashes: strokes from the lid margins, drawn as one opacity map.
+
+Scene and draws -> opacity (H, W) float32 in 0..1 and the lash colour."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+from cgdseg.eyes.factors import stream
+from cgdseg.eyes.geometry import Scene
+
+_BEND = np.linspace(0, 1, 6)[:, None]
+_SUB = 4  # fractional bits of the drawn positions
+
+
+def draw_lashes(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, tuple[slice, slice]] | None:
+    """Return the lashes' opacity (H, W) and the box they lie in, or None where there are none."""
+    rng = stream(9, *v.image)
+    canvas = np.zeros(scene.size, np.uint8)
+    _upper(canvas, scene, v, rng)
+    _lower(canvas, scene, v, rng)
+    rows, columns = np.flatnonzero(canvas.any(1)), np.flatnonzero(canvas.any(0))
+    if not len(rows):
+        return None
+    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
+    alpha = np.zeros(scene.size, np.float32)
+    np.multiply(canvas[box], np.float32(v.lash_dark / 255), out=alpha[box])
+    return alpha, box
+
+
+def lash_colour(v: SimpleNamespace) -> list[float]:
+    """Near black, browner for fair lashes."""
+    fair = 1 - v.lash_dark
+    return [0.05 + 0.3 * fair, 0.04 + 0.22 * fair, 0.04 + 0.16 * fair]
+
+
+def _roots(n: int, low: float, high: float, rng: np.random.Generator) -> np.ndarray:
+    """n places along a lid, partly in clumps."""
+    even = np.linspace(low, high, n) + rng.normal(0, 0.6 * (high - low) / n, n)
+    clump = rng.uniform(0, 0.8) * 0.03
+    return np.clip(even + clump * np.sin(even * rng.uniform(25, 60) + rng.uniform(0, 6)), low, high)
+
+
+def _upper(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
+    n = round(v.upper_lashes)
+    if not n:
+        return
+    x = _roots(n, -0.98, 0.8, rng)
+    y = scene.lid(0, x) - v.rim * rng.uniform(0, 1, n)
+    length = v.lash_length * rng.uniform(0.4, 1.15, n) * (0.75 + 0.25 * np.cos(1.4 * (x + 0.25)))
+    fan = x * rng.uniform(0.5, 1.0) - rng.uniform(0.0, 0.25) + rng.normal(0, 0.22, n)
+    fan += 0.25 * np.sin(x * rng.uniform(8, 25) + rng.uniform(0, 6))
+    lift = np.clip(v.lash_lift + rng.normal(0, 0.12, n), -1, 1.2)
+    # lashes start outwards and downwards, then curl up: a quadratic Bezier of root, elbow and tip
+    elbow = np.stack([0.45 * fan, 0.28 - 0.35 * lift], 1) * length[:, None]
+    tip = np.stack([fan, -lift * 0.95 + 0.12], 1) * length[:, None]
+    _strokes(canvas, scene, v, np.stack([x, y], 1), elbow, tip, v.lash_width)
+
+
+def _lower(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
+    n = round(v.lower_lashes)
+    if not n:
+        return
+    x = _roots(n, -0.95, 0.55, rng)
+    y = scene.lid(1, x) + v.waterline * rng.uniform(0.8, 1.5, n)
+    length = rng.uniform(0.35, 0.75) * v.lash_length * rng.uniform(0.25, 1.2, n) * (1.05 - 0.3 * x)
+    fan = x * rng.uniform(0.4, 0.9) - rng.uniform(0, 0.45) + rng.normal(0, 0.25, n)
+    fan += 0.35 * np.sin(x * rng.uniform(12, 35) + rng.uniform(0, 6))
+    elbow = np.stack([0.35 * fan, np.full(n, 0.55)], 1) * length[:, None]
+    tip = np.stack([1.1 * fan, rng.uniform(0.6, 1.0, n)], 1) * length[:, None]
+    _strokes(canvas, scene, v, np.stack([x, y], 1), elbow, tip, 0.75 * v.lash_width)
+
+
+def _strokes(canvas, scene: Scene, v: SimpleNamespace, root, elbow, tip, width: float) -> None:
+    """Draw tapered curves: their lower half once more and thicker. Strokes under a pixel wide become fainter."""
+    t = _BEND[None]  # (1, P, 1)
+    curves = root[:, None] + 2 * t * (1 - t) * elbow[:, None] + t * t * tip[:, None]  # (n, P, 2)
+    points = np.round(scene.pixels(curves) * (1 << _SUB)).astype(np.int32)
+    pixels = width * scene.scale
+    tone = int(255 * min(1.0, 0.25 + 0.75 * pixels))
+    thick, thin = max(1, round(pixels)), max(1, round(0.6 * pixels))
+    cv2.polylines(canvas, list(points), False, tone, thin, cv2.LINE_AA, _SUB)
+    if thick > thin:
+        cv2.polylines(canvas, list(points[:, :3]), False, tone, thick, cv2.LINE_AA, _SUB)

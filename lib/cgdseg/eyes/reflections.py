@@ -1,0 +1,135 @@
+"""Mirror images on the wet eye: windows, softboxes, ring lights, flashes, tear film.
+
+Scene and draws -> added light (h, w) float32 inside scene.box, 0..1."""
+
+import functools
+import math
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+from cgdseg.eyes import banks
+from cgdseg.eyes.geometry import Scene
+
+_SUB = 4  # fractional bits of the drawn positions
+_ROUND = np.linspace(0, 2 * math.pi, 12, endpoint=False)
+
+
+def draw_reflections(scene: Scene, v: SimpleNamespace) -> np.ndarray:
+    """Return the brightness (h, w) that the eye's wet surface mirrors."""
+    rng = v.surface
+    canvas = np.zeros(scene.ball.x.shape, np.uint8)
+    corner = np.array([scene.box[1].start, scene.box[0].start])
+    radius = v.iris_size
+    centre = np.array([v.eyeball_x, v.eyeball_y]) + v.eyeball_radius * np.array(scene.gaze[:2])
+    spot = rng.normal(0, 0.28, 2) + (0.0, -0.15)
+    for _ in range(int(v.reflections)):
+        shape = int(np.searchsorted(_SHARES, rng.random()))
+        size = radius * v.reflection_size * rng.uniform(0.5, 1.2)
+        at = centre + radius * np.clip(spot, -0.8, 0.8)
+        light = 255 * v.reflection_light * rng.uniform(0.75, 1.1)
+        for polygon, gain in _SHAPES[shape](rng):
+            outline = scene.pixels(at + size * polygon) - corner
+            tone = int(np.clip(light * gain, 0, 255))
+            cv2.fillPoly(canvas, [np.round(outline * (1 << _SUB)).astype(np.int32)], tone, cv2.LINE_AA, _SUB)
+        spot = spot + rng.normal(0, 0.5, 2)
+    _wet(canvas, scene, v, rng, corner)
+    bright = cv2.GaussianBlur(canvas, (0, 0), max(0.35, 0.006 * scene.scale)).astype(np.float32)
+    scenery = banks.soft_field(rng, 26, *canvas.shape)  # what is mirrored is not evenly lit
+    scenery *= rng.uniform(0, 0.5) / 255
+    scenery += 0.85 / 255
+    bright *= scenery
+    return np.clip(bright, 0, 1, out=bright)
+
+
+def environment(scene: Scene, v: SimpleNamespace) -> np.ndarray | None:
+    """The dim mirror image of sky, room and lashes on the cornea (h, w), or None."""
+    if not v.environment:
+        return None
+    ball = scene.ball
+    rng = v.surface
+    height, width = ball.x.shape
+    picture = banks.soft_field(rng, 7, height, width)
+    picture *= 0.35
+    sky = rng.uniform(-1, 1)
+    picture += 0.5 + sky * ball.iris_y
+    picture *= v.environment * np.clip((1.05 - ball.radius2) * 5, 0, 1)
+    return np.maximum(picture, 0, out=picture)
+
+
+def _wet(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator, corner: np.ndarray) -> None:
+    """Tear film along the lower lid and small highlights on sclera and caruncle."""
+    width = max(1, round(0.018 * scene.scale))
+    if v.tear_line > 0.08:
+        for _ in range(int(rng.integers(1, 4))):
+            start = rng.uniform(-0.8, 0.7)
+            x = np.linspace(start, min(start + rng.uniform(0.08, 0.6), 0.92), 8)
+            points = scene.pixels(np.stack([x, scene.lid(1, x) - 0.008], 1)) - corner
+            tone = int(255 * v.tear_line * rng.uniform(0.4, 1.0))
+            cv2.polylines(canvas, [np.round(points * 16).astype(np.int32)], False, tone, width, cv2.LINE_AA, _SUB)
+    n = int(v.wet_spots)
+    if not n:
+        return
+    nasal = rng.random(n) < 0.6
+    x = np.where(nasal, rng.uniform(v.caruncle_start - 0.06, 1.0, n), rng.uniform(-0.9, 0.8, n))
+    upper, lower = scene.lid(0, x), scene.lid(1, x)
+    y = upper + (lower - upper) * rng.uniform(0.3, 0.95, n)
+    radii = np.stack([rng.uniform(0.015, 0.07, n), rng.uniform(0.006, 0.022, n)], 1)
+    turn = rng.uniform(-1.2, 1.2, (n, 1))
+    outline = np.stack([np.cos(_ROUND + turn), np.broadcast_to(np.sin(_ROUND), (n, len(_ROUND)))], 2)
+    points = scene.pixels(np.stack([x, y], 1)[:, None] + outline * radii[:, None]) - corner
+    tones = 255 * v.reflection_light * rng.uniform(0.35, 1.0, n)
+    for spot, tone in zip(np.round(points * 16).astype(np.int32), tones.astype(int).tolist(), strict=True):
+        cv2.fillPoly(canvas, [spot], tone, cv2.LINE_AA, _SUB)
+
+
+@functools.cache
+def _ellipse(n: int) -> np.ndarray:
+    t = np.linspace(0, 2 * math.pi, n, endpoint=False)
+    return np.stack([np.cos(t), np.sin(t)], 1)
+
+
+def _quad(rng: np.random.Generator, cx: float, cy: float, w: float, h: float, skew: np.ndarray) -> np.ndarray:
+    corners = np.array([[-w, -h], [w, -h], [w, h], [-w, h]]) + (cx, cy)
+    return corners + skew * corners[:, ::-1]
+
+
+def _window(rng: np.random.Generator) -> list:
+    """A window: panes with bars between them."""
+    columns, rows = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    tall, skew, bar = rng.uniform(0.7, 1.7), rng.normal(0, 0.12, 2), rng.uniform(0.82, 0.94)
+    panes = []
+    for i in range(columns):
+        for j in range(rows):
+            cx, cy = (2 * i + 1) / columns - 1, tall * ((2 * j + 1) / rows - 1)
+            panes.append((_quad(rng, cx, cy, bar / columns, bar * tall / rows, skew), rng.uniform(0.75, 1.0)))
+    return panes
+
+
+def _softbox(rng: np.random.Generator) -> list:
+    skew = rng.normal(0, 0.15, 2)
+    outline = _quad(rng, 0, 0, 1.0, rng.uniform(0.4, 1.6), skew)
+    return [(outline, 1.0), (outline * 0.6, rng.uniform(0.8, 1.1))]
+
+
+def _disc(rng: np.random.Generator) -> list:
+    return [(_ellipse(18) * rng.uniform(0.35, 0.8), 1.0)]
+
+
+def _flash(rng: np.random.Generator) -> list:
+    return [(_ellipse(10) * 0.22, 1.2)]
+
+
+def _ring(rng: np.random.Generator) -> list:
+    return [(_ellipse(28) * 1.3, 1.0), (_ellipse(28) * 1.3 * rng.uniform(0.65, 0.85), rng.uniform(0.0, 0.15))]
+
+
+def _rag(rng: np.random.Generator) -> list:
+    """An irregular bright patch: trees, faces, a phone."""
+    t = np.sort(rng.uniform(0, 2 * math.pi, 9))
+    return [(np.stack([np.cos(t), np.sin(t)], 1) * rng.uniform(0.35, 1.2, (9, 1)), rng.uniform(0.6, 1.0))]
+
+
+_SHAPES = (_window, _softbox, _disc, _flash, _ring, _rag)
+_SHARES = np.cumsum((0.3, 0.18, 0.14, 0.2, 0.06))  # the last takes the rest

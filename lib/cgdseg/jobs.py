@@ -1,0 +1,258 @@
+"""Which notebooks there are, what each depends on, and whether its last run still stands.
+
+make_job("03_training", "demo", {"SYSTEM": "cgdseg", ...}) -> Job, checked as far as possible before a kernel starts.
+Its receipt (reports/<config>/notebooks/<stem>.json) names the recipe, what was read and the SHA-256 of its outputs."""
+
+import ast
+import difflib
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cgdseg import paths
+from cgdseg.config import Config, Run, config_path, digest, load_config
+from cgdseg.files import sha256
+from cgdseg.imports import closure
+from cgdseg.outputs import located, portable
+
+RUN_PARAMETERS = ("SYSTEM", "CONDITION", "SEED")  # a notebook that has all three is about one training
+Values = dict[str, str | int | float | bool]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a notebook depends on beside its own text and the code it imports."""
+
+    settings: Callable[[Config, Run | None], Any] = lambda cfg, run: cfg
+    reads: Callable[[Config], list[Path]] | None = None  # None: unknown, so it is never skipped
+
+
+def _source_folders(cfg: Config) -> dict[str, str]:
+    """Names, sizes and times of the files people bring; stand-ins are rendered from the config alone."""
+    brought = {name: dataset.folder for name, dataset in cfg.datasets.items() if not dataset.stand_in}
+    files = {name: sorted(path for path in folder.rglob("*") if path.is_file()) for name, folder in brought.items()}
+    return {name: digest([[str(path), *path.stat()[6:9:2]] for path in found]) for name, found in files.items()}
+
+
+STAGES = {
+    "01_data_audit": Stage(
+        lambda cfg, run: [
+            *[cfg.datasets, cfg.conditions, cfg.splits, cfg.input_sizes(), cfg.evaluation.size],
+            _source_folders(cfg),
+        ],
+        lambda cfg: [],
+    ),
+    "02_model": Stage(
+        lambda cfg, run: [cfg.datasets, cfg.systems],
+        lambda cfg: [paths.manifest_csv(cfg.name)],
+    ),
+    "03_training": Stage(
+        lambda cfg, run: cfg.run_id(run),
+        lambda cfg: [paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
+    ),
+    "04_evaluation": Stage(
+        reads=lambda cfg: [
+            *[paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
+            *[paths.run_card(cfg.name, run.name) for run in cfg.runs()],
+        ],
+    ),
+    "05_domain_gap": Stage(reads=lambda cfg: [paths.scores_csv(cfg.name)]),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook, one config, one set of parameters; and where everything about it lies."""
+
+    notebook: Path
+    config: str  # as given: a name or a path
+    cfg: Config
+    values: Values = field(default_factory=dict)
+
+    @cached_property
+    def run(self) -> Run | None:
+        """The training this job is about, if its parameters name one."""
+        if not set(RUN_PARAMETERS) <= set(self.values):
+            return None
+        return self.cfg.run(*(self.values[name] for name in RUN_PARAMETERS))
+
+    @property
+    def stem(self) -> str:
+        return f"{self.notebook.stem}.{self.run.name}" if self.run else self.notebook.stem
+
+    def file(self, ending: str) -> Path:
+        return paths.executed_dir(self.cfg.name) / f"{self.stem}{ending}"
+
+    @property
+    def receipt(self) -> Path:
+        return self.file(".json")
+
+    @property
+    def executed(self) -> Path:
+        return self.file(".ipynb")
+
+    @property
+    def failed(self) -> Path:
+        return self.file(".failed.ipynb")
+
+    def recipe(self) -> dict[str, str]:
+        """Everything that shapes the result, apart from the data it reads."""
+        stage = STAGES.get(self.notebook.stem, Stage())
+        return {
+            "notebook": text_digest(self.notebook),
+            "code": digest([sha256(path) for path in closure(self.notebook)]),
+            "settings": digest(stage.settings(self.cfg, self.run)),
+            "parameters": digest(self.values),
+        }
+
+    def reads(self) -> dict[str, str] | None:
+        stage = STAGES.get(self.notebook.stem, Stage())
+        if stage.reads is None:
+            return None
+        return {portable(path): sha256(path) if path.is_file() else "missing" for path in stage.reads(self.cfg)}
+
+    def why(self) -> str | None:
+        """The reason to run, in words; None where the executed notebook still stands."""
+        try:
+            old = json.loads(self.executed.read_text())["metadata"]["cgdseg"]["receipt"]
+        except (OSError, ValueError, KeyError):
+            return "first run"
+        reads = self.reads()
+        if reads is None:
+            return "what it reads is not declared"
+        if reads != old["reads"]:
+            return "data it reads changed"
+        return changed(old, self.recipe()) or spoiled(old["outputs"])
+
+
+def make_job(notebook: str | Path, config: str | Path = "demo", parameters: dict | None = None) -> Job:
+    """Check everything that can be checked before a kernel starts. Raises ValueError or FileNotFoundError."""
+    path = find(notebook)
+    config = str(config_path(config).resolve()) if Path(config).suffix else str(config)
+    job = Job(path, config, load_config(config), check_parameters(path, {"CONFIG": config, **(parameters or {})}))
+    job.run  # noqa: B018  an unknown run raises here
+    return job
+
+
+def find(notebook: str | Path) -> Path:
+    path = Path(notebook) if str(notebook).endswith(".ipynb") else paths.NOTEBOOKS / f"{notebook}.ipynb"
+    if not path.is_file():
+        known = [other.stem for other in sorted(paths.NOTEBOOKS.glob("*.ipynb"))]
+        raise FileNotFoundError(f"there is no notebook {paths.short(path)}{_nearest(path.stem, known)}")
+    return path.resolve()
+
+
+def declared(path: Path) -> Values:
+    """The literals of the notebook's `parameters` cell."""
+    tagged = [cell for cell in cells(path) if "parameters" in cell["metadata"].get("tags", [])]
+    if len(tagged) != 1:
+        raise ValueError(f"{paths.short(path)} has {len(tagged)} cells tagged `parameters`; it needs exactly one")
+    try:
+        lines = ast.parse("".join(tagged[0]["source"])).body
+        return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+    except (SyntaxError, ValueError, AttributeError):
+        raise ValueError(f"the parameters of {paths.short(path)} must be lines like NAME = literal") from None
+
+
+def check_parameters(path: Path, given: dict) -> Values:
+    """All parameters of a notebook, given values over its own; text is read as the type of the default."""
+    defaults = declared(path)
+    for name in given:
+        if name not in defaults:
+            raise ValueError(f"{path.name} has no parameter {name}{_nearest(name, list(defaults))}")
+    return defaults | {name: _as_type(name, value, type(defaults[name])) for name, value in given.items()}
+
+
+def _as_type(name: str, value: Any, kind: type) -> Any:
+    if type(value) is kind:
+        return value
+    try:
+        if kind is bool and isinstance(value, str):
+            return {"true": True, "false": False}[value.lower()]
+        if kind in (int, float) and not isinstance(value, bool) and (kind is float or isinstance(value, str)):
+            return kind(value)
+    except (ValueError, KeyError):
+        pass
+    raise ValueError(f"parameter {name} must be {kind.__name__}, not {value!r}")
+
+
+def every_job(config: str | Path) -> list[Job]:
+    """Every notebook in order; those whose parameters name a training, once for each run of the config."""
+    jobs = []
+    for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb")):
+        runs = load_config(config).runs() if set(RUN_PARAMETERS) <= set(declared(path)) else [None]
+        jobs += [make_job(path, config, run_parameters(run) if run else None) for run in runs]
+    return jobs
+
+
+def run_parameters(run: Run) -> Values:
+    return dict(zip(RUN_PARAMETERS, (run.system, run.condition, run.seed), strict=True))
+
+
+def sweep(cfg: Config) -> dict[str, str]:
+    """Delete every receipt that no longer tells the truth, so that Snakemake runs its job again: {stem: reason}.
+
+    Snakemake itself does not notice that an output was edited or deleted."""
+    reasons = {}
+    for path in sorted(paths.executed_dir(cfg.name).glob("*.json")):
+        if not path.name.endswith(".done.json") and (reason := _untrue(path, cfg)):
+            path.unlink()
+            reasons[path.stem] = reason
+    return reasons
+
+
+def _untrue(path: Path, cfg: Config) -> str | None:
+    try:
+        receipt = json.loads(path.read_text())
+        notebook = find(receipt["notebook"])
+        job = Job(notebook, cfg.name, cfg, receipt["parameters"])
+        if not job.executed.is_file():
+            return "the executed notebook is gone"
+        return changed(receipt, job.recipe()) or spoiled(receipt["outputs"])
+    except (OSError, ValueError, KeyError) as error:
+        return f"the receipt does not hold: {error}"
+
+
+def changed(receipt: dict, recipe: dict[str, str]) -> str | None:
+    """What differs between the recipe of a receipt and one of now, in words."""
+    words = {
+        "notebook": "the notebook changed",
+        "code": "library code it imports changed",
+        "settings": "config settings it depends on changed",
+        "parameters": "its parameters changed",
+    }
+    return ", ".join(words[key] for key in words if receipt["recipe"].get(key) != recipe[key]) or None
+
+
+def spoiled(outputs: dict[str, str]) -> str | None:
+    """The first output that is not what the notebook wrote."""
+    for name, digest_then in outputs.items():
+        path = located(name)
+        if not path.is_file():
+            return f"{name} is gone"
+        if sha256(path) != digest_then:
+            return f"{name} was changed by hand"
+    return None
+
+
+def text_digest(notebook: Path) -> str:
+    """SHA-256 of what a person wrote: saving with outputs in JupyterLab changes nothing."""
+    text = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells(notebook)]
+    return hashlib.sha256(json.dumps(text).encode()).hexdigest()
+
+
+def cells(notebook: Path) -> list[dict]:
+    """The cells of a notebook file; ValueError if it is none."""
+    try:
+        return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{paths.short(notebook)} is not a notebook") from None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4) or difflib.get_close_matches(name.upper(), known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there is: {', '.join(known)}"

@@ -1,0 +1,242 @@
+"""Run a notebook headless, and believe only what can be checked.
+
+run_notebook(job) -> None; afterwards job.receipt names every output with its SHA-256. Raises NotebookError.
+papermill alone reports success after a dead kernel and after sys.exit(0); here nothing counts as done without
+exit code 0, every cell executed, and the sentinel that the last cell writes."""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from cgdseg import paths
+from cgdseg.config import Config, digest
+from cgdseg.files import write_atomic
+from cgdseg.jobs import Job, cells, spoiled
+from cgdseg.outputs import TOKEN, sentinel_path, to_json
+
+DAY = 24 * 3600
+SHOWN = ("torch", "transformers", "peft", "accelerate", "albumentations", "numpy", "pandas", "papermill")
+
+
+class NotebookError(RuntimeError):
+    """A notebook did not run to its end. `failed` is the notebook as far as it came, if it started at all."""
+
+    def __init__(self, message: str, failed: Path | None = None):
+        super().__init__(message)
+        self.failed = failed
+
+
+def run_notebook(job: Job, timeout_s: float = DAY) -> None:
+    """Run a notebook, unless its last run still stands, and write its receipt."""
+    job.executed.parent.mkdir(parents=True, exist_ok=True)
+    with lock(job.executed.with_name(f".{job.stem}.lock"), job.stem):
+        reason = job.why()
+        if reason:
+            started = time.monotonic()
+            say("run", job.stem, reason)
+            _execute(job, timeout_s)
+            say("done", job.stem, f"{time.monotonic() - started:.0f} s")
+        else:
+            say("keep", job.stem, "nothing it depends on has changed")
+            receipt = json.loads(job.executed.read_text())["metadata"]["cgdseg"]["receipt"]
+            write_atomic(job.receipt, to_json(receipt))
+        for leftover in (job.failed, paths.html_dir(job.cfg.name) / f"{job.stem}.failed.html"):
+            leftover.unlink(missing_ok=True)
+
+
+def _execute(job: Job, timeout_s: float) -> None:
+    """The strict part: a temporary name, a process of its own, proofs, and only then the real names."""
+    part, token = job.file(".part.ipynb"), secrets.token_hex(16)
+    sentinel = sentinel_path(job.cfg.name, job.stem)
+    sentinel.unlink(missing_ok=True)
+    recipe, reads = job.recipe(), job.reads()  # before the run: an edit in the meantime must count as one
+    about = provenance(job)
+    started = time.monotonic()
+    code, log = _papermill(job, part, token, timeout_s)
+    about |= {"seconds": round(time.monotonic() - started, 1), "exit code": code}
+    fault = _fault(part, code, log, sentinel, token, timeout_s)
+    if fault:
+        of_run = f" ({job.run.name})" if job.run else ""
+        _keep_failed(job, part, fault, about)
+        raise NotebookError(f"{paths.short(job.notebook)}{of_run} failed: {fault}", job.failed)
+    done = json.loads(sentinel.read_text())
+    receipt = {"notebook": job.notebook.stem, "run": job.run.name if job.run else None, "parameters": job.values}
+    receipt |= {"recipe": recipe, "reads": reads, "outputs": done["outputs"], "shown": done["shown"]}
+    _annotate(part, {"receipt": receipt, "provenance": about})
+    os.replace(part, job.executed)
+    write_atomic(job.receipt, to_json(receipt))
+    sentinel.unlink()
+
+
+def _papermill(job: Job, part: Path, token: str, timeout_s: float) -> tuple[int | None, str]:
+    """Run papermill in its own process group; return its exit code (None: out of time) and its messages."""
+    given = []
+    for name, value in job.values.items():
+        given += ["-r" if isinstance(value, str) else "-p", name, str(value)]  # -r: text stays text
+    quiet = ["--no-progress-bar", "--no-log-output", "--cwd", str(job.notebook.parent)]
+    command = [sys.executable, "-m", "papermill", str(job.notebook), str(part), *quiet, *given]
+    with tempfile.TemporaryDirectory(prefix="cgdseg-") as scratch, open(f"{scratch}/log", "w+") as log:
+        environment = kernel_environment(job.cfg) | {TOKEN: token, "IPYTHONDIR": f"{scratch}/ipython"}
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:  # also on Ctrl-C and SIGTERM: no kernel outlives its run
+            _kill(process)
+        log.seek(0)
+        return code, log.read()
+
+
+def kernel_environment(cfg: Config) -> dict[str, str]:
+    """The one place that says what a kernel finds around it."""
+    fixed = {
+        "OMP_NUM_THREADS": str(cfg.training.n_threads),  # thread counts change floating-point sums
+        "PYTHONHASHSEED": "0",
+        "MPLBACKEND": "agg",
+        "TQDM_DISABLE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    return {**os.environ, **fixed}
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a killed runner leaves no papermill behind
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """End papermill, its kernel (which sits in a session of its own) and the kernel's workers."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid)
+        for member in [*family.children(recursive=True), family]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+    process.wait()
+
+
+def _fault(part: Path, code: int | None, log: str, sentinel: Path, token: str, timeout_s: float) -> str | None:
+    """What speaks against success, in words; None if nothing does."""
+    try:
+        code_cells = [cell for cell in cells(part) if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    except (OSError, ValueError):
+        return f"papermill wrote no notebook (exit code {code}):\n{_tail(log)}"
+    errors = [output for cell in code_cells for output in cell["outputs"] if output["output_type"] == "error"]
+    where = _where(code_cells)
+    if code is None:
+        return f"it ran longer than {timeout_s:g} s; it was stopped in {where}"
+    if errors:
+        return f"{where} raised {errors[0]['ename']}: {_tail(errors[0]['evalue'])}"
+    if code:
+        return f"the kernel died or papermill broke off (exit code {code}) in {where}: {_tail(log, 1)}"
+    if any(_state(cell) != "completed" or cell["execution_count"] is None for cell in code_cells):
+        return f"it ended early, without an error, in {where}"
+    try:
+        done = json.loads(sentinel.read_text())
+    except (OSError, ValueError):
+        return "its last cell did not call out.finish()"
+    if done["token"] != token:
+        return "the sentinel was written by another run"
+    return spoiled(done["outputs"])
+
+
+def _state(cell: dict) -> str:
+    mark = cell["metadata"].get("papermill", {})
+    return "failed" if mark.get("exception") else mark.get("status", "pending")
+
+
+def _where(code_cells: list[dict]) -> str:
+    """The last cell that began, as people count: code cells from 1, without the injected one."""
+    own = [cell for cell in code_cells if "injected-parameters" not in cell["metadata"].get("tags", [])]
+    begun = [number for number, cell in enumerate(own, 1) if cell["metadata"].get("papermill", {}).get("start_time")]
+    if not begun:
+        return "its start"
+    first_line = "".join(own[begun[-1] - 1]["source"]).strip().splitlines()[0]
+    return f"code cell {begun[-1]} of {len(own)} (`{first_line}`)"
+
+
+def _keep_failed(job: Job, part: Path, fault: str, about: dict) -> None:
+    if part.is_file():
+        _annotate(part, {"fault": fault, "provenance": about})
+        os.replace(part, job.failed)
+
+
+def _annotate(path: Path, about: dict) -> None:
+    """Put our facts in place of papermill's, and take its error banners out."""
+    notebook = json.loads(path.read_text())
+    notebook["metadata"].pop("papermill", None)
+    notebook["metadata"]["cgdseg"] = about
+    tag = "papermill-error-cell-tag"
+    notebook["cells"] = [cell for cell in notebook["cells"] if tag not in cell["metadata"].get("tags", [])]
+    write_atomic(path, json.dumps(notebook, indent=1))
+
+
+def provenance(job: Job) -> dict:
+    """When, where and with what. It changes from run to run and so stays out of the receipt."""
+    versions = {name: metadata.version(name) for name in SHOWN if _installed(name)}
+    commit = _git("rev-parse", "--short=12", "HEAD") or "none"
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit + (" with uncommitted changes" if _git("status", "--porcelain") else ""),
+        "config": f"{job.cfg.name} ({digest(job.cfg)[:12]})",
+        "threads": job.cfg.training.n_threads,
+        "python": sys.version.split()[0],
+        "versions": versions,
+    }
+
+
+def _installed(name: str) -> bool:
+    return any(metadata.distributions(name=name))
+
+
+def _git(*words: str) -> str:
+    with contextlib.suppress(OSError):
+        return subprocess.run(["git", *words], cwd=paths.ROOT, capture_output=True, text=True).stdout.strip()
+    return ""
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold a file lock; wait for whoever holds it. The kernel frees it when its owner dies, however it dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            say("wait", what, f"process {file.read().strip() or '?'} is at it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def say(word: str, what: str, more: str) -> None:
+    print(f"{datetime.now():%H:%M:%S}  {word:<4}  {what:<36}  {more}", flush=True)
+
+
+def _tail(text: str, n_lines: int = 8) -> str:
+    return "\n".join(text.strip().splitlines()[-n_lines:])

@@ -1,0 +1,45 @@
+"""The generated files follow from pyproject.toml, and the lock satisfies it."""
+
+import importlib.util
+import re
+import tomllib
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from cgdseg.paths import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+PINS = dict(line.split("==") for line in LOCK.splitlines() if not line.startswith("#"))
+
+
+def generator():
+    spec = importlib.util.spec_from_file_location("lock", ROOT / ".ci/lock.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_files_are_up_to_date():
+    assert (ROOT / "environment.yml").read_text() == generator().environment(PROJECT), "run make lock"
+    freeze = "\n".join(f"{name}=={version}" for name, version in PINS.items())
+    assert generator().lock(freeze) == LOCK, "run make lock"
+
+
+def test_lock_satisfies_every_requirement():
+    pins = {canonicalize_name(name): version for name, version in PINS.items()}
+    asked = [Requirement(text) for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]]
+    unmet = [str(need) for need in asked if pins.get(canonicalize_name(need.name), "0") not in need.specifier]
+    assert not unmet, f"requirements.lock does not satisfy {unmet}: run make lock"
+
+
+def test_lock_fits_any_machine():
+    assert all(re.fullmatch(r"[\w.]+", version) for version in PINS.values()), "local builds have no place in the lock"
+    assert not re.search(r"file:|://|^-|@", LOCK, flags=re.M)
+    assert "torch" in PINS and not any(name.startswith(("nvidia", "triton", "torchvision")) for name in PINS)
+
+
+def test_generator_drops_what_belongs_to_one_machine():
+    freeze = "torch==2.13.0+cpu\n-e /somewhere\n# a comment\nB==1\na==2\nx @ file:///tmp/x.whl\ncgdseg==0.1.0\n"
+    assert generator().lock(freeze).splitlines()[1:] == ["a==2", "B==1", "torch==2.13.0"]

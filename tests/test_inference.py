@@ -1,0 +1,105 @@
+"""Prediction and scoring of files, by function and by command line."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cgdseg import training
+from cgdseg.checkpoints import BrokenCheckpoint
+from cgdseg.cli import app
+from cgdseg.inference import BINARY, PROBABILITIES, load_segmenter, predict_folder, score_folders
+
+
+@pytest.fixture
+def run_folder(tiny_config):
+    run = tiny_config.run("unet", "synthetic", 42)
+    training.train(tiny_config, run)
+    return training.run_dir(tiny_config, run)
+
+
+@pytest.fixture
+def photos(home):
+    return home / "Photos" / "Images"
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_prediction_is_the_models_probability_at_any_size(run_folder):
+    segmenter = load_segmenter(run_folder)
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (60, 80, 3), np.uint8), rng.integers(0, 255, (30, 31, 3), np.uint8)]
+    native = segmenter.predict(images)
+    assert [p.shape for p in native] == [(60, 80), (30, 31)]
+    assert all(p.dtype == np.float32 and p.min() >= 0 and p.max() <= 1 for p in native)
+    assert all(p.shape == (300, 400) for p in segmenter.predict(images, (300, 400)))
+    alone = segmenter.predict(images[:1])[0]
+    assert np.allclose(alone, native[0], atol=1e-6)
+
+
+def test_predict_writes_both_files_and_names_what_it_cannot_read(run_folder, photos, home):
+    (photos / "broken.png").write_bytes(b"not an image")
+    table = predict_folder(load_segmenter(run_folder), photos, home / "out")
+    assert len(table) == 13
+    broken = table.set_index("file").loc["broken.png"]
+    assert "broken.png" in broken.problem
+    probs = cv2.imread(str(home / "out" / PROBABILITIES / "3.png"), cv2.IMREAD_UNCHANGED)
+    mask = cv2.imread(str(home / "out" / BINARY / "3.png"), cv2.IMREAD_UNCHANGED)
+    assert probs.shape == mask.shape == (60, 80) and probs.dtype == np.uint8
+    assert set(np.unique(mask)) <= {0, 255}
+    assert not (home / "out" / BINARY / "broken.png").exists()
+
+
+def test_two_images_of_one_stem_are_refused_before_anything_is_written(run_folder, photos, home):
+    cv2.imwrite(str(photos / "3.jpg"), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match="3.jpg, 3.png"):
+        predict_folder(load_segmenter(run_folder), photos, home / "out")
+    assert not (home / "out").exists()
+
+
+def test_scores_of_perfect_and_missing_predictions(tiny_config, home):
+    truth, found = home / "Photos" / "Masks", home / "found"
+    found.mkdir()
+    for path in sorted(truth.iterdir())[:-1]:
+        cv2.imwrite(str(found / path.name), cv2.imread(str(path)))
+    table = score_folders(found, truth)
+    assert (table.f1.dropna() == 1).all() and table.f1.notna().sum() == 11
+    assert "no prediction" in table[table.f1.isna()].problem.item()
+
+
+def test_an_altered_run_is_refused(run_folder):
+    path = run_folder / "best.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(BrokenCheckpoint, match="altered"):
+        load_segmenter(run_folder)
+
+
+def test_an_unfinished_run_names_its_maker(home):
+    with pytest.raises(FileNotFoundError, match="03_training"):
+        load_segmenter(home / "data" / "runs" / "nothing")
+
+
+def test_the_command_line_from_predict_to_score(run_folder, photos, home):
+    done = invoke("predict", "--run", run_folder, "--images", photos, "--out", home / "out", "--size", "300x400")
+    assert done.exit_code == 0, done.output
+    assert cv2.imread(str(home / "out" / BINARY / "0.png"), cv2.IMREAD_UNCHANGED).shape == (300, 400)
+    report = home / "scores.json"
+    scored = invoke("score", "--predictions", home / "out", "--truth", photos.parent / "Masks", "--json", report)
+    assert scored.exit_code == 0, scored.output
+    content = json.loads(report.read_text())
+    assert content["images"] == 12 and 0 <= content["mean"]["f1"] <= 1 and len(content["files"]) == 12
+
+
+def test_the_command_line_names_bad_input(run_folder, photos, home):
+    (photos / "broken.png").write_bytes(b"")
+    done = invoke("predict", "--run", run_folder, "--images", photos, "--out", home / "out")
+    assert done.exit_code == 1 and "broken.png" in done.output
+    assert len(list((home / "out" / BINARY).iterdir())) == 12
+    missing = invoke("predict", "--run", run_folder, "--images", home / "nowhere", "--out", home / "out")
+    assert missing.exit_code == 1 and "nowhere" in missing.output and "Traceback" not in missing.output
