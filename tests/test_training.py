@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from cgdseg import checkpoints, training
-from cgdseg.config import Training
+from cgdseg.config import StandIn, Training
+from cgdseg.data.stream import RenderedEyes
 from cgdseg.training import EpochSampler, optimizer_for, read_run, run_dir, train
 
 COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
@@ -133,3 +134,46 @@ def test_each_epoch_visits_every_entry_in_its_own_order():
         sampler.set_epoch(epoch)
         orders.append(list(sampler))
     assert sorted(orders[0]) == list(range(50)) and orders[0] == orders[2] != orders[1]
+
+
+def streaming(cfg):
+    """The tiny config with its synthetic set taken for a stand-in, and eyes rendered as they are needed."""
+    drawn = cfg.datasets["Drawn"].model_copy(update={"stand_in": StandIn(look="randomised", n_images=12)})
+    cfg = cfg.model_copy(update={"datasets": {**cfg.datasets, "Drawn": drawn}})
+    return with_training(cfg, stream=8, epochs=2, augment=False)
+
+
+def test_streamed_eyes_are_new_each_epoch_and_the_same_each_time(tiny_config, run):
+    cfg = streaming(tiny_config)
+    eyes = RenderedEyes(cfg, run)
+    seen = []
+    for epoch in (1, 2, 1):
+        eyes.set_epoch(epoch)
+        seen.append(torch.stack([eyes[i]["images"] for i in range(len(eyes))]))
+    assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
+    assert len({image.numpy().tobytes() for image in torch.cat(seen[:2])}) == 16
+
+
+def test_a_streamed_training_resumes_too(tiny_config, run):
+    cfg = streaming(tiny_config)
+    whole = train(cfg, run)
+    expected = weights(cfg, run)
+    for path in run_dir(cfg, run).rglob("*.*"):
+        path.unlink()
+    train(cfg, run, stop_after=1)
+    pd.testing.assert_frame_equal(whole[COMPARED], train(cfg, run)[COMPARED], check_exact=True)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in weights(cfg, run).items())
+
+
+def test_streaming_needs_a_stand_in(tiny_config, run):
+    with pytest.raises(ValueError, match="no stand-in"):
+        train(with_training(tiny_config, stream=8), run)
+
+
+def test_each_class_learns_its_own_map(tiny_config, tiny_unet):
+    labels = torch.tensor([[[0, 1], [2, 3]]])
+    images, masks = training.to_model({"images": torch.zeros(1, 3, 2, 2, dtype=torch.uint8), "labels": labels}, 3)
+    assert masks.shape == (1, 3, 2, 2) and masks.sum() == 3
+    assert [masks[0, k].nonzero().tolist() for k in range(3)] == [[[0, 1]], [[1, 0]], [[1, 1]]]
+    model = training.build_system(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}))
+    assert model(torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)

@@ -28,6 +28,7 @@ from cgdseg.paths import CONFIGS
 Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
 RGB = tuple[int, int, int]
 Part = Literal["sclera", "iris", "pupil"]
+PARTS: tuple[Part, ...] = ("sclera", "iris", "pupil")  # labels 1, 2, 3; 0 is everything else
 
 
 class Settings(BaseModel):
@@ -113,11 +114,24 @@ class TextEncoder(Settings):
     )
 
 
-class CGDSeg(Settings):
+class SystemSettings(Settings):
+    """What every system has."""
+
+    input_size: Size = (256, 256)
+    classes: tuple[Part, ...] = ("sclera",)  # one logit map each, in the order of their labels
+
+    @field_validator("classes")
+    @classmethod
+    def _follow_the_labels(cls, classes: tuple[Part, ...]) -> tuple[Part, ...]:
+        if classes not in (order := [PARTS[:n] for n in (1, 2, 3)]):
+            raise ValueError(f"classes must be one of {order}")
+        return classes
+
+
+class CGDSeg(SystemSettings):
     """The main system; the defaults are the slides'."""
 
     kind: Literal["cgdseg"] = "cgdseg"
-    input_size: Size = (256, 256)
     backbone: Backbone = Backbone()
     text: TextEncoder = TextEncoder()
     attention_heads: PositiveInt = 4
@@ -127,13 +141,13 @@ class CGDSeg(Settings):
     n_dense: PositiveInt = 4
     squeeze: PositiveInt = 16
     head: PositiveInt = 64
+    detail: NonNegativeInt = 0  # channels of a skip from the pixels into the last decoder stage; the slides have none
 
 
-class UNet(Settings):
+class UNet(SystemSettings):
     """The plain comparator: a U-Net with batch norm."""
 
     kind: Literal["unet"] = "unet"
-    input_size: Size = (256, 256)
     channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 512)
 
 
@@ -153,7 +167,8 @@ class Training(Settings):
     bce_weight: Annotated[float, Field(ge=0)] = 0.4
     dice_weight: Annotated[float, Field(ge=0)] = 0.6
     precision: Literal["no", "fp16", "bf16"] = "no"  # Accelerate's names; fp16 needs CUDA
-    augment: bool = True
+    augment: bool = True  # the slides' eleven transforms
+    stream: NonNegativeInt = 0  # entries an epoch rendered afresh, in the looks of the condition's stand-ins; 0: files
     n_workers: NonNegativeInt = 0
     n_threads: PositiveInt = 1  # per process; fixed, because thread counts change floating-point sums
 

@@ -17,6 +17,7 @@ from cgdseg.data.splits import part_ids
 from cgdseg.inference import Segmenter, load_segmenter
 from cgdseg.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
 from cgdseg.statistics import subject_means
+from cgdseg.systems import trace
 from cgdseg.training import SCLERA
 
 THRESHOLDS = np.arange(0.05, 0.96, 0.05).round(2)
@@ -109,9 +110,10 @@ def domain_gap(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
 
 def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
     """Each condition against the synthetic one: change in F1 and the share of the baseline's gap it closes."""
-    before = gaps[gaps.condition == baseline].groupby(["system", "dataset"])[["test f1", "gap"]].mean()
-    after = gaps[gaps.condition != baseline].groupby(["system", "condition", "dataset"])[["test f1", "gap"]].mean()
-    joined = after.reset_index().join(before, on=["system", "dataset"], rsuffix=f" {baseline}", how="inner")
+    keys, values = ["system", "dataset"], ["test f1", "gap"]
+    before = gaps[gaps.condition == baseline].groupby(keys)[values].mean().add_suffix(f" {baseline}")
+    after = gaps[gaps.condition != baseline].groupby(["system", "condition", "dataset"], sort=False)[values].mean()
+    joined = after.reset_index().join(before, on=keys, how="inner")
     joined["change"] = joined["test f1"] - joined[f"test f1 {baseline}"]
     joined["share closed"] = 1 - joined["gap"] / joined[f"gap {baseline}"]
     return joined
@@ -125,6 +127,18 @@ def extremes(table: pd.DataFrame) -> pd.DataFrame:
         picked = ranked.iloc[[0, len(ranked) // 2, -1]]
         cases.append(picked.assign(case=["best", "median", "worst"]))
     return pd.concat(cases)
+
+
+def random_cases(table: pd.DataFrame, n: int = 6, seed: int = 0) -> pd.DataFrame:
+    """n images of each dataset in a table of scores, drawn at random; adds `case`."""
+    drawn = [group.sample(min(n, len(group)), random_state=seed) for _, group in table.groupby("label", sort=False)]
+    return pd.concat(drawn).assign(case="")
+
+
+def best_on_validation(cfg: Config, summary: pd.DataFrame) -> Run:
+    """The trained run with the highest mean F1 on its own validation eyes: chosen without a look at test images."""
+    home = home_and_away(summary, cfg).query("dataset == 'validation'").set_index("run").f1
+    return next(run for run in trained_runs(cfg) if run.name == home.idxmax())
 
 
 @dataclass(frozen=True)
@@ -148,8 +162,22 @@ def predict_cases(cfg: Config, run: Run, cases: pd.DataFrame) -> list[Case]:
         prob = segmenter.predict([pixels.images[pixels.row(case.image_id)]], cfg.evaluation.size)[0]
         row = truth.row(case.image_id)
         masks = prob >= cfg.evaluation.threshold, truth.labels[row] == SCLERA
-        shown.append(Case(case.label, f"{case.case}: F1 {case.f1:.3f}", case.image_id, truth.images[row], *masks))
+        title = f"{case.case}: F1 {case.f1:.3f}".removeprefix(": ")
+        shown.append(Case(case.label, title, case.image_id, truth.images[row], *masks))
     return shown
+
+
+def is_cgdseg(cfg: Config) -> dict[str, bool]:
+    """Which systems of the config are forms of CGDSeg, by name."""
+    return {name: settings.kind == "cgdseg" for name, settings in cfg.systems.items()}
+
+
+def trace_run(cfg: Config, run: Run, image_id: str) -> tuple[np.ndarray, dict]:
+    """One image (H, W, 3) at the run's input size, and every module's output on it (`systems.trace`)."""
+    segmenter = segmenter_of(cfg, run)
+    pixels = open_cache(cfg, segmenter.input_size)
+    image = np.array(pixels.images[pixels.row(image_id)])
+    return image, trace(segmenter.model, segmenter.to_batch([image]))
 
 
 def read_gaps(gaps: pd.DataFrame) -> str:

@@ -36,12 +36,15 @@ class Segmenter:
     threshold: float
     device: torch.device
 
+    def to_batch(self, images: list[np.ndarray]) -> torch.Tensor:
+        """Images (H, W, 3) uint8 -> (B, 3, H, W) in [0, 1] at the input size, on the device."""
+        small = np.stack([resize_image(image, self.input_size) for image in images])
+        return torch.from_numpy(small).permute(0, 3, 1, 2).to(self.device).float() / 255  # channels last in memory
+
     @torch.inference_mode()
     def predict(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
         """Images (H, W, 3) uint8 -> sclera probabilities (H, W) float32, each at `size` or at its image's own."""
-        small = np.stack([resize_image(image, self.input_size) for image in images])
-        batch = torch.from_numpy(small).permute(0, 3, 1, 2).to(self.device).float() / 255
-        probs = self.model(batch).float().sigmoid()  # (B, 1, H, W)
+        probs = self.model(self.to_batch(images)).float().sigmoid()  # (B, 1, H, W)
         sizes = [size or image.shape[:2] for image in images]
         return [
             F.interpolate(prob[None], size=out, mode="bilinear", align_corners=False)[0, 0].cpu().numpy()
@@ -62,7 +65,7 @@ def load_segmenter(folder: str | Path, device: str | None = None) -> Segmenter:
     model = build_system(settings)
     checkpoints.load_model(model, tensors)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    model = model.eval().requires_grad_(False).to(where)
+    model = model.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
     return Segmenter(card["run_id"], model, settings.input_size, card["threshold"], where)
 
 

@@ -117,17 +117,32 @@ class DecoderStage(nn.Module):
         return self.csse(self.transition(self.dense(features)))
 
 
-class Head(nn.Module):
-    """Slide "Output Head": bilinear to the input size, Conv3x3-BN-ReLU, Conv1x1 -> logits (B, 1, H, W)."""
+class Detail(nn.Sequential):
+    """What patches of 8 or 14 pixels cannot hold: (B, 3, H, W) in [0, 1] -> (B, C, H / 2, W / 2) from the pixels."""
 
-    def __init__(self, in_channels: int, hidden: int, size: Size):
+    def __init__(self, channels: int):
+        super().__init__(
+            nn.BatchNorm2d(3),
+            nn.Conv2d(3, channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Head(nn.Module):
+    """Slide "Output Head": bilinear to the input size, Conv3x3-BN-ReLU, Conv1x1 -> logits (B, K, H, W)."""
+
+    def __init__(self, in_channels: int, hidden: int, size: Size, n_classes: int = 1):
         super().__init__()
         self.size = size
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, hidden, 3, padding=1),
             nn.BatchNorm2d(hidden),
             nn.ReLU(inplace=True),
-            nn.Conv2d(hidden, 1, 1),
+            nn.Conv2d(hidden, n_classes, 1),
         )
 
     def forward(self, features: Tensor) -> Tensor:

@@ -83,6 +83,18 @@ def case_gallery(cases: list) -> Figure:
     return gallery(rows)
 
 
+def showcase(cases: list) -> Figure:
+    """Each `evaluation.Case` with the predicted border in green and the true one in white, a row a dataset."""
+    rows: dict[str, list] = {}
+    for case in cases:
+        drawn = case.image.copy()
+        for mask, colour, thickness in ((case.truth, (255, 255, 255), 1), (case.predicted, SCLERA_COLOUR, 2)):
+            borders, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(drawn, borders, -1, colour, thickness)
+        rows.setdefault(case.label, []).append((case.title, drawn))
+    return gallery(rows)
+
+
 def distributions(manifest: pd.DataFrame, cfg: Config) -> Figure:
     """Densities of brightness, sharpness and share of sclera, a line a dataset."""
     table = manifest.assign(

@@ -23,6 +23,7 @@ from cgdseg.data.cache import open_cache
 from cgdseg.data.dataset import EyeDataset
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
+from cgdseg.data.stream import RenderedEyes
 from cgdseg.files import sha256, write_atomic
 from cgdseg.imports import code_digest
 from cgdseg.losses import dice_bce
@@ -81,9 +82,11 @@ def optimizer_for(model: nn.Module, settings: Training) -> torch.optim.AdamW:
     return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
 
 
-def to_model(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """uint8 images and labels -> float images (B, 3, H, W) in [0, 1] and sclera masks (B, 1, H, W)."""
-    return batch["images"].float() / 255, (batch["labels"] == SCLERA).unsqueeze(1).float()
+def to_model(batch: dict[str, Tensor], n_classes: int) -> tuple[Tensor, Tensor]:
+    """uint8 images and labels -> float images (B, 3, H, W) in [0, 1] and masks (B, K, H, W), sclera first."""
+    labels = torch.arange(1, n_classes + 1, device=batch["labels"].device)[:, None, None]
+    images = (batch["images"].float() / 255).contiguous(memory_format=torch.channels_last)
+    return images, (batch["labels"].unsqueeze(1) == labels).float()
 
 
 def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -> pd.DataFrame:
@@ -103,13 +106,15 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
 
     accelerator = Accelerator(mixed_precision=settings.precision)
     torch.manual_seed(run.seed)
-    model = build_system(cfg.systems[run.system])
+    model = build_system(cfg.systems[run.system]).to(memory_format=torch.channels_last)  # 1.5 times faster on a CPU
     offline = offline_settings(cfg.systems[run.system], model)
     optimizer = optimizer_for(model, settings)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.min_lr)
     progress = resume(folder, mark, model, optimizer, scheduler)
 
-    dataset = EyeDataset(cache, parts["train"], slides_augmentation(run.seed) if settings.augment else None)
+    n_classes = len(cfg.systems[run.system].classes)
+    augment = slides_augmentation(run.seed) if settings.augment else None
+    dataset = RenderedEyes(cfg, run, augment) if settings.stream else EyeDataset(cache, parts["train"], augment)
     sampler = EpochSampler(len(dataset), run.seed)
     loader = _loader(dataset, settings, sampler)
     val_loader = _loader(EyeDataset(cache, parts["val"], None), settings)
@@ -120,9 +125,10 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
         start = time.perf_counter()
         dataset.set_epoch(epoch)
         loader.set_epoch(epoch)  # Accelerate hands it on to the sampler, and would count for itself otherwise
-        row = {"epoch": epoch, **_train_epoch(accelerator, model, optimizer, loader, settings, f"epoch {epoch}")}
+        title = f"epoch {epoch} of {settings.epochs}"
+        row = {"epoch": epoch, **_train_epoch(accelerator, model, optimizer, loader, settings, n_classes, title)}
         scheduler.step()
-        row |= validate(accelerator, model, val_loader, settings)
+        row |= validate(accelerator, model, val_loader, settings, n_classes)
         row |= {"lr": scheduler.get_last_lr()[0], "seconds": time.perf_counter() - start}
         is_best = row["val_f1"] > progress.best
         progress.history.append(row)
@@ -150,12 +156,14 @@ def _loader(dataset: EyeDataset, settings: Training, sampler: Sampler | None = N
     )
 
 
-def _train_epoch(accelerator, model, optimizer, loader, settings: Training, title: str) -> dict[str, float]:
+def _train_epoch(
+    accelerator, model, optimizer, loader, settings: Training, n_classes: int, title: str
+) -> dict[str, float]:
     model.train()
     losses = []
     bar = tqdm(loader, desc=title, leave=False, disable=None if accelerator.is_main_process else True)
     for step, batch in enumerate(bar):
-        images, masks = to_model(batch)
+        images, masks = to_model(batch, n_classes)
         with accelerator.autocast():
             logits = model(images)
         loss = dice_bce(logits, masks, settings.bce_weight, settings.dice_weight)
@@ -173,17 +181,18 @@ def _train_epoch(accelerator, model, optimizer, loader, settings: Training, titl
 
 
 @torch.no_grad()
-def validate(accelerator, model: nn.Module, loader: DataLoader, settings: Training) -> dict[str, float]:
-    """Loss, per-image means of F1, IoU and MAE, and the pooled F1, at the model's own input size."""
+def validate(accelerator, model: nn.Module, loader: DataLoader, settings: Training, n_classes: int) -> dict[str, float]:
+    """Loss over all classes; for the sclera means over images of F1, IoU and MAE, and pooled F1, at the input size."""
     model.eval()
     losses, counts = [], []
     for batch in loader:
-        images, masks = to_model(batch)
+        images, masks = to_model(batch, n_classes)
         with accelerator.autocast():
             logits = model(images)
         logits, masks = accelerator.gather_for_metrics((logits.float(), masks))
         losses += [dice_bce(logits, masks, settings.bce_weight, settings.dice_weight).item()] * len(logits)
-        counts.append(count_pixels(logits.sigmoid().squeeze(1).cpu().numpy(), masks.squeeze(1).bool().cpu().numpy()))
+        sclera = logits[:, 0].sigmoid().cpu().numpy(), masks[:, 0].bool().cpu().numpy()
+        counts.append(count_pixels(*sclera))
     counts = pd.concat(counts, ignore_index=True)
     means = scores(counts)[["f1", "iou", "mae"]].mean()
     pooled = pooled_scores(counts)["f1"]

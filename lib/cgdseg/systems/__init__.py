@@ -1,4 +1,4 @@
-"""The registry: every system is settings -> module, images (B, 3, H, W) in [0, 1] -> logits (B, 1, H, W)."""
+"""The registry: every system is settings -> module, images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), K classes."""
 
 import statistics
 import time

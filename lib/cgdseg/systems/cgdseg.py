@@ -1,6 +1,6 @@
 """CGDSeg: DINOv2 with LoRA, grounded by a cached CLIP text anchor, decoded by a pyramid and Dense-CSSE stages.
 
-images (B, 3, H, W) in [0, 1] -> logits (B, 1, H, W)"""
+images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), one map a class"""
 
 import pandas as pd
 import yaml
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cgdseg import config
 from cgdseg.encoders import PatchEncoder, build_patch_encoder, encode_prompts, skeleton
-from cgdseg.layers import DecoderStage, Head, Pyramid, TextGrounding
+from cgdseg.layers import DecoderStage, Detail, Head, Pyramid, TextGrounding
 from cgdseg.paths import CLAIMS
 
 CLIP_TEXT_TOWER = 63_428_096  # CLIPTextModelWithProjection of ViT-B/32; it runs once and is not part of the module
@@ -18,7 +18,13 @@ class CGDSeg(nn.Module):
     """The five stages of slide "Five-Stage Pipeline"."""
 
     def __init__(
-        self, backbone: PatchEncoder, grounding: TextGrounding, pyramid: Pyramid, decoder: nn.ModuleList, head: Head
+        self,
+        backbone: PatchEncoder,
+        grounding: TextGrounding,
+        pyramid: Pyramid,
+        decoder: nn.ModuleList,
+        head: Head,
+        detail: Detail | None = None,
     ):
         super().__init__()
         self.backbone = backbone
@@ -26,12 +32,13 @@ class CGDSeg(nn.Module):
         self.pyramid = pyramid
         self.decoder = decoder
         self.head = head
+        self.detail = detail
 
     def forward(self, images: Tensor) -> Tensor:
         fine, medium, coarse = self.pyramid(self.grounding(self.backbone(images)))
         features = self.decoder[0](coarse, medium)
         features = self.decoder[1](features, fine)
-        features = self.decoder[2](features)
+        features = self.decoder[2](features, self.detail(images) if self.detail else None)
         return self.head(features)
 
 
@@ -49,10 +56,11 @@ def build_cgdseg(settings: config.CGDSeg) -> CGDSeg:
         [
             DecoderStage(coarse, medium, first, **dense),
             DecoderStage(first, fine, second, **dense),
-            DecoderStage(second, 0, third, **dense),
+            DecoderStage(second, settings.detail, third, **dense),
         ]
     )
-    return CGDSeg(backbone, grounding, pyramid, decoder, Head(third, settings.head, size))
+    head = Head(third, settings.head, size, len(settings.classes))
+    return CGDSeg(backbone, grounding, pyramid, decoder, head, Detail(settings.detail) if settings.detail else None)
 
 
 def offline(settings: config.CGDSeg, model: CGDSeg) -> config.CGDSeg:
@@ -75,6 +83,7 @@ def parts(model: CGDSeg) -> dict[str, list[nn.Parameter]]:
         "pyramid": list(model.pyramid.parameters()),
         **{f"decoder {i}": list(stage.parameters()) for i, stage in enumerate(model.decoder, 1)},
         "head": list(model.head.parameters()),
+        **({"detail": list(model.detail.parameters())} if model.detail else {}),
     }
 
 

@@ -1,6 +1,6 @@
 """U-Net, the plain comparator (Ronneberger et al. 2015), with batch norm and bilinear upsampling.
 
-images (B, 3, H, W) in [0, 1] -> logits (B, 1, H, W)"""
+images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), one map a class"""
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,15 @@ def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    def __init__(self, channels: tuple[int, ...]):
+    def __init__(self, channels: tuple[int, ...], n_classes: int = 1):
         super().__init__()
         self.encoder = nn.ModuleList(map(double_conv, (3, *channels[:-1]), channels))
         finer, coarser = channels[-2::-1], channels[:0:-1]
         self.decoder = nn.ModuleList(double_conv(c + f, f) for c, f in zip(coarser, finer, strict=True))
-        self.head = nn.Conv2d(channels[0], 1, 1)
+        self.head = nn.Conv2d(channels[0], n_classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        features, skips = 2 * images - 1, []
+        features, skips = standardise(images), []
         for block in self.encoder:
             if skips:
                 features = nn.functional.max_pool2d(features, 2)
@@ -37,8 +37,14 @@ class UNet(nn.Module):
         return self.head(features)
 
 
+def standardise(images: Tensor) -> Tensor:
+    """Each channel of each image to mean 0 and deviation 1: the colour and strength of the light drop out."""
+    deviation, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
+    return (images - mean) / (deviation + 1e-3)
+
+
 def build_unet(settings: config.UNet) -> UNet:
-    return UNet(settings.channels)
+    return UNet(settings.channels, len(settings.classes))
 
 
 def parts(model: UNet) -> dict[str, list[nn.Parameter]]:
