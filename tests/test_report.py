@@ -103,7 +103,7 @@ def test_index(home):
     this = jobs.make_job("04_evaluation", home / "toy.yaml")
     write_atomic(this.receipt, to_json(receipt))
     page = Page(report.write_index(home / "toy.yaml"))
-    assert "A toy of &lt;four&gt; eyes." in page.text and "F1 by system" in page.text and "0.851" in page.text
+    assert "A toy of &lt;four&gt; eyes." in page.text and "F1 by system" in page.text and "0.8512" in page.text
     assert page.text.count("not run yet") == 2  # two seeds of the training
     assert "stand-ins" in page.text and "eyes (4)" in page.text
     links = [link["href"] for link in page.all("a")]

@@ -137,6 +137,8 @@ def table_html(table: "pd.DataFrame", caption: str) -> str:
     head = "".join(f'<th scope="col" {kind}>{escape(name)}</th>' for kind, name in zip(kinds, heads, strict=True))
     columns = [_cells(table.iloc[:, i], numeric[i], kinds[i]) for i in range(table.shape[1])]
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
+    if table.empty:
+        body = f'<tr><td class="text" colspan="{table.shape[1]}">none</td></tr>'
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="data">\n'
         f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
@@ -160,7 +162,9 @@ def _cells(column: "pd.Series", numeric: bool, kind: str) -> list[str]:
 
 
 def _numbers(column: "pd.Series") -> list[str]:
-    """Integers in full; other numbers to about four figures, with one number of decimals for the whole column."""
+    """Integers in full; other numbers to about four figures, with one number of decimals for the whole column.
+
+    A column of scores keeps the four decimals that the field prints."""
     values = column.astype(float).tolist()
     finite = [abs(value) for value in values if math.isfinite(value)]
     top = max(finite, default=0)
@@ -169,7 +173,7 @@ def _numbers(column: "pd.Series") -> list[str]:
     elif top < 0.01:
         layout = ".3g"
     else:
-        layout = f",.{3 if top < 10 else max(0, 3 - int(math.log10(top)))}f"
+        layout = f",.{4 if top <= 1 else 3 if top < 10 else max(0, 3 - int(math.log10(top)))}f"
     smallest = 0.0005 if layout.endswith("f") and "0f" not in layout else 0  # p = 0.0001 must not read 0.000
     small = [0 < abs(value) < smallest for value in values]
     texts = [format(value, ".1g" if tiny else layout) for value, tiny in zip(values, small, strict=True)]

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from cgdseg.config import Config, Dataset
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
+from cgdseg.tables import by_dataset
 
 sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
 plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": "medium", "axes.titleweight": "bold"})
@@ -60,7 +61,7 @@ def gallery(rows: dict[str, list[tuple[str, np.ndarray]]], width: float = 1.7) -
 def contact_sheet(manifest: pd.DataFrame, cfg: Config, n_columns: int = 6) -> Figure:
     """Random eyes of each dataset with their masks outlined, a row a dataset."""
     rows = {}
-    for name, group in manifest.groupby("dataset", sort=False):
+    for name, group in by_dataset(manifest, cfg):
         dataset, picked = cfg.datasets[name], group.sample(min(n_columns, len(group)), random_state=0)
         rows[cfg.label(name)] = [
             (row.image_id.partition("/")[2], _outlined(dataset, row)) for row in picked.itertuples()
@@ -253,7 +254,7 @@ def by_gaze(scores: pd.DataFrame) -> Figure:
     """F1 of every image by gaze, a panel a dataset, a colour a run."""
     named = scores.assign(gaze=scores.gaze.map({"l": "left", "r": "right", "s": "straight", "u": "up"}))
     grid = sns.catplot(
-        named, x="gaze", y="f1", hue="run", col="dataset", kind="box", height=3, aspect=1.2, fliersize=2,
+        named, x="gaze", y="f1", hue="run", col="label", kind="box", height=3, aspect=1.2, fliersize=2,
         order=["left", "straight", "right", "up"], linewidth=0.8,
     )  # fmt: skip
     grid.set_titles("{col_name}").set_axis_labels("gaze", "F1 of an image")

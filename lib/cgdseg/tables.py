@@ -1,17 +1,19 @@
 """Every table of the notebooks that is more than one pandas call: frames in, a frame to read out."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from cgdseg.config import Config, Run
 from cgdseg.data.audit import exact_duplicates, near_duplicates
 from cgdseg.data.cache import PixelCache
-from cgdseg.data.splits import part_ids
+from cgdseg.data.splits import load_splits, part_ids, select_ids
 
 
 def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     """A row a dataset: images, people, sizes and mean share of sclera."""
     rows = []
-    for name, group in manifest.groupby("dataset", sort=False):
+    for name, group in by_dataset(manifest, cfg):
         sizes = (group.width.astype(str) + "×" + group.height.astype(str)).value_counts()
         rows.append(
             {
@@ -26,6 +28,12 @@ def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def by_dataset(manifest: pd.DataFrame, cfg: Config) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each dataset's rows, in the config's order."""
+    groups = dict(iter(manifest.groupby("dataset")))
+    return ((name, groups[name]) for name in cfg.datasets if name in groups)
 
 
 def duplicates(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -55,8 +63,9 @@ def caches(opened: list[PixelCache]) -> pd.DataFrame:
 def run_parts(cfg: Config, run: Run) -> pd.DataFrame:
     """What one run trains on, validates on and is tested on: entries and distinct images by dataset."""
     rows = []
-    for part in ("train", "val", "test"):
-        ids = pd.Series(part_ids(cfg, run.condition, part))
+    splits = load_splits(cfg).query("protocol == @cfg.splits.protocol and condition == @run.condition")
+    for part in [part for part in ("train", "val", "test") if (splits.part == part).any()]:
+        ids = pd.Series(select_ids(splits, cfg, run.condition, part))
         for name, group in ids.groupby(ids.str.split("/").str[0]):
             rows.append({"part": part, "dataset": cfg.label(name), "images": group.nunique(), "entries": len(group)})
     return pd.DataFrame(rows)
@@ -77,7 +86,7 @@ def epochs(history: pd.DataFrame, n_rows: int = 10) -> pd.DataFrame:
 
 def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
     """Seconds an epoch and milliseconds a training entry, validation included."""
-    entries = len(part_ids(cfg, run.condition, "train"))
+    entries = cfg.training.stream or len(part_ids(cfg, run.condition, "train"))
     seconds = history.seconds.median()
     return pd.DataFrame(
         [
@@ -103,7 +112,7 @@ def overlap_with_test(overlap: pd.DataFrame) -> pd.DataFrame:
 
 
 NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}
-NAMES |= {"test f1": "test F1"}
+NAMES |= {"test f1": "test F1", "test f1 synthetic": "test F1, synthetic"}
 
 
 def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
