@@ -9,10 +9,10 @@ READY  := $(VENV)/.ready
 TOO_OLD := Python 3.11 or newer is needed: run make again with PYTHON=/path/to/python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check lab lock clean
+.PHONY: help env reports test check release-model lab lock clean
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  settings: CONFIG=$(CONFIG) CORES=$(CORES) (0: all) PYTHON=$(PYTHON) VENV=$(VENV)"
 
 env: $(READY) ## set up the virtual environment
@@ -36,6 +36,11 @@ check: $(READY) ## style of code and notebooks, one-way imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest tests/test_notebook_style.py tests/test_imports.py tests/test_environment.py
+
+release-model: $(READY) ## train and publish the model that ships (hours on a CPU; goes on where it stopped)
+	$(BIN)/python -m cgdseg.cli run 01_data_audit --config release
+	$(BIN)/python -m cgdseg.cli run 03_training --config release -p SYSTEM=unet -p CONDITION=randomised
+	$(BIN)/python -m cgdseg.cli release
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -105,3 +105,10 @@ def test_the_run_card_is_small_and_the_same_each_time(evaluated):
     before = card.read_bytes()
     training.write_run_card(cfg, run, training.train(cfg, run))
     assert card.read_bytes() == before and len(before) < 1000
+
+
+def test_baselines_are_scored_like_runs_and_differ(tiny_config):
+    table = evaluation.evaluate_baselines(tiny_config)
+    assert table.groupby("run").size().to_dict() == {"ellipse": 12, "threshold": 12}
+    assert table.f1.between(0, 1).all() and table.groupby("run").f1.mean().nunique() == 2
+    assert table[table.run == "threshold"].f1.mean() > 0.5  # the drawn eyes are white on skin

@@ -86,7 +86,7 @@ def test_an_unfinished_run_names_its_maker(home):
 
 
 def test_the_command_line_from_predict_to_score(run_folder, photos, home):
-    done = invoke("predict", "--run", run_folder, "--images", photos, "--out", home / "out", "--size", "300x400")
+    done = invoke("predict", "--run", run_folder, "--images", photos, "--out", home / "out", "--size", "400x300")
     assert done.exit_code == 0, done.output
     assert cv2.imread(str(home / "out" / BINARY / "0.png"), cv2.IMREAD_UNCHANGED).shape == (300, 400)
     report = home / "scores.json"

@@ -48,7 +48,11 @@ def test_predict_score_and_audit_them(tiny_config, home):
         assert done.exit_code == 0, done.output
 
     invoke("predict", "--run", training.run_dir(tiny_config, run), "--images", images, "--out", out)
-    invoke("score", "--predictions", out, "--truth", PHOTOS, "--sclera", "0,255,0", "--json", result)
+    invoke("score", "--predictions", out, "--truth", PHOTOS, "--colour", "sclera=0,255,0", "--json", result)
     assert json.loads(result.read_text())["images"] == 8
     invoke("audit", PHOTOS, "--json", home / "audit.json")
     assert len(json.loads((home / "audit.json").read_text())["findings"]) == 8  # green is not the kit's sclera: named
+    table = [word for part, rgb in COLOURS.items() for word in ("--colour", f"{part}={','.join(map(str, rgb))}")]
+    invoke("audit", PHOTOS, "--json", home / "audit.json", *table)
+    found = json.loads((home / "audit.json").read_text())
+    assert found["pairs"] == 8 and found["findings"] == []

@@ -14,10 +14,13 @@ from typing import Annotated
 import typer
 
 from cgdseg import paths
-from cgdseg.config import RGB, load_config
+from cgdseg.config import PARTS, RGB, Size, load_config
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split(",")[0]
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Text-grounded sclera segmentation: run the notebooks, predict, score, audit.",
 )
 ConfigOption = Annotated[str, typer.Option("--config", help="a name in configs/, or a YAML file")]
 
@@ -126,23 +129,37 @@ def index(config: ConfigOption = "demo"):
 
 
 Folder = Annotated[Path, typer.Option(help="a folder; its sub-folders are read too")]
+Colours = Annotated[
+    list[str], typer.Option("--colour", help="PART=R,G,B of coloured masks, such as sclera=0,255,0; may be repeated")
+]
 Json = Annotated[Path | None, typer.Option("--json", help="also write the result to this file")]
 
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Option(help="a finished run: data/runs/<run id>")],
     images: Folder,
     out: Annotated[Path, typer.Option(help="where Predictions/ and Binarised/ go")],
-    size: Annotated[str, typer.Option(help="native, or HEIGHTxWIDTH: the competition wants 300x400")] = "native",
+    run: Annotated[
+        Path, typer.Option(help="a finished run: data/runs/<run id>", show_default="the release model")
+    ] = paths.RELEASE,
+    size: Annotated[str, typer.Option(help="native, or WIDTHxHEIGHT: the competition wants 400x300")] = "native",
+    classes: Annotated[bool, typer.Option("--classes", help="also Iris/, Pupil/ and Opening/")] = False,
+    overlays: Annotated[bool, typer.Option("--overlays", help="also Overlays/ and contact_sheet.png")] = False,
 ):
-    """Segment a folder of images. A file that cannot be read is named and left out; the exit code is then 1."""
-    from cgdseg.inference import load_segmenter, predict_folder
+    """Segment a folder of images, with the model that ships with the repository unless a run is given.
+
+    A file that cannot be read is named and left out; the exit code is then 1."""
+    from cgdseg.data.images import read_image, resize_image
+    from cgdseg.inference import image_files, load_segmenter, predict_folder, write_png
+    from cgdseg.pictures import tile
 
     with one_line_errors():
-        table = predict_folder(load_segmenter(run), images, out, _size(size))
+        table = predict_folder(load_segmenter(run), images, out, _size(size), classes, overlays)
         if table.empty:
             raise ValueError(f"{images} holds no image: give the folder that holds the images")
+        if overlays and (table.problem == "").any():
+            drawn = image_files(out / "Overlays")
+            write_png(out / "contact_sheet.png", tile([resize_image(read_image(path), (180, 240)) for path in drawn]))
     _name_problems(table)
     typer.echo(f"{(table.problem == '').sum()} of {len(table)} images segmented; see {out}")
     raise typer.Exit(int((table.problem != "").any()))
@@ -152,7 +169,7 @@ def predict(
 def score(
     predictions: Annotated[Path, typer.Option(help="what predict wrote, or a folder of grey or 0/255 PNGs")],
     truth: Annotated[Path, typer.Option(help="truth masks of the same stems, or <stem>_mask.png")],
-    sclera: Annotated[str, typer.Option(help="R,G,B of the sclera in coloured truth masks")] = "",
+    colour: Colours = (),
     json: Json = None,
 ):
     """Score predictions at the truth's size: F1, IoU, precision, recall and MAE, per image and in the mean."""
@@ -161,7 +178,7 @@ def score(
     from cgdseg.outputs import to_json
 
     with one_line_errors():
-        table = score_folders(predictions, truth, _colour(sclera))
+        table = score_folders(predictions, truth, (_colours(colour) or {}).get("sclera"))
         if table.f1.isna().all():
             raise ValueError(f"no mask in {truth} has a prediction in {predictions}: their file names must agree")
     means = table[["f1", "iou", "precision", "recall", "mae"]].mean()
@@ -180,6 +197,7 @@ def score(
 @app.command()
 def audit(
     folder: Annotated[Path, typer.Argument(help="a dataset in any layout of data/README.md")],
+    colour: Colours = (),
     json: Json = None,
 ):
     """Say what is in a folder of eyes and masks, and which files are broken."""
@@ -188,7 +206,7 @@ def audit(
     from cgdseg.outputs import to_json
 
     with one_line_errors():
-        result = audit_folder(folder)
+        result = audit_folder(folder, colours=_colours(colour))
     typer.echo(to_json({key: value for key, value in result.items() if key != "findings"}).strip())
     for finding in result["findings"]:
         typer.secho(f"{finding['file']}: {finding['reason']}; {finding['mend']}", fg="yellow")
@@ -196,22 +214,40 @@ def audit(
         write_atomic(json, to_json(result))
 
 
-def _size(words: str) -> tuple[int, int] | None:
+@app.command()
+def release(
+    config: ConfigOption = "release",
+    system: str = "unet",
+    condition: str = "randomised",
+    seed: int = 42,
+):
+    """Calibrate a finished run and publish it as the model that ships with the repository."""
+    from cgdseg.release import publish
+
+    with one_line_errors():
+        cfg = load_config(config)
+        typer.echo(publish(cfg, cfg.run(system, condition, seed)).round(4).to_string(index=False))
+    typer.echo(f"see {paths.short(paths.RELEASE / 'MODEL_CARD.md')}")
+
+
+def _size(words: str) -> Size | None:
     if words == "native":
         return None
-    height, _, width = words.partition("x")
+    width, _, height = words.partition("x")
     if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise ValueError(f"--size {words}: give native, or HEIGHTxWIDTH such as 300x400")
+        raise ValueError(f"--size {words}: give native, or WIDTHxHEIGHT such as 400x300")
     return int(height), int(width)
 
 
-def _colour(words: str) -> RGB | None:
-    if not words:
-        return None
-    numbers = words.split(",")
-    if len(numbers) != 3 or not all(n.strip().isdigit() and int(n) < 256 for n in numbers):
-        raise ValueError(f"--sclera {words}: give three numbers from 0 to 255, such as 0,255,0")
-    return tuple(int(n) for n in numbers)
+def _colours(words: list[str]) -> dict[str, RGB] | None:
+    table = {}
+    for word in words:
+        part, _, numbers = word.partition("=")
+        rgb = numbers.split(",")
+        if part not in PARTS or len(rgb) != 3 or not all(n.strip().isdigit() and int(n) < 256 for n in rgb):
+            raise ValueError(f"--colour {word}: give PART=R,G,B such as sclera=0,255,0; parts: {', '.join(PARTS)}")
+        table[part] = tuple(int(n) for n in rgb)
+    return table or None
 
 
 def _name_problems(table) -> None:

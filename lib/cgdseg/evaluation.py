@@ -10,6 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cgdseg import paths
+from cgdseg.baselines import BASELINES
 from cgdseg.config import Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest
@@ -77,6 +78,22 @@ def _count(cfg: Config, segmenter: Segmenter, ids: list[str]) -> tuple[pd.DataFr
         counts.append(count_pixels(probs, masks, cfg.evaluation.threshold))
         curves.append(f1_by_threshold(probs, masks, THRESHOLDS))
     return pd.concat(counts, ignore_index=True), np.concatenate(curves)
+
+
+def evaluate_baselines(cfg: Config) -> pd.DataFrame:
+    """Score predictors that learned nothing on the test images; rows as those of `evaluate_runs`."""
+    people = load_manifest(cfg).set_index("image_id")[["dataset", "subject", "gaze"]]
+    ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
+    truth = open_cache(cfg, cfg.evaluation.size)
+    rows = [truth.row(image_id) for image_id in ids]
+    masks = truth.labels[rows] == SCLERA
+    tables = []
+    for name, predict in BASELINES.items():
+        counts = count_pixels(np.stack([predict(truth.images[row]) for row in rows]), masks)
+        table = pd.DataFrame({"part": "test", "image_id": ids}).join(people, on="image_id").join(counts)
+        table = table.assign(run=name, system=name, condition="nothing", label=table.dataset.map(cfg.label))
+        tables.append(table.join(scores(counts)))
+    return pd.concat(tables, ignore_index=True)
 
 
 def cross_domain(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 images (H, W, 3) uint8 of any size -> probabilities (H, W) float32 at native or any asked size."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,17 @@ from torch import nn
 from tqdm import tqdm
 
 from cgdseg import checkpoints
-from cgdseg.config import RGB, Size, System
+from cgdseg.config import RGB, Part, Size, System
 from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels, resize_image
 from cgdseg.files import write_atomic
 from cgdseg.metrics import count_pixels, scores
-from cgdseg.paths import short
+from cgdseg.paths import RELEASE, short
+from cgdseg.pictures import outline
 from cgdseg.systems import build_system
 from cgdseg.training import SCLERA, read_run
 
 PROBABILITIES, BINARY = "Predictions", "Binarised"  # the SSBC 2025 kit's folder names
+MASK_ENDING = re.compile(r"_(mask|sclera|iris|pupil)$")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Segmenter:
     name: str
     model: nn.Module
     input_size: Size
+    classes: tuple[Part, ...]
     threshold: float
+    temperature: float  # logits are divided by it: calibrated on validation eyes, 1 where nobody did
     device: torch.device
 
     def to_batch(self, images: list[np.ndarray]) -> torch.Tensor:
@@ -42,18 +47,22 @@ class Segmenter:
         return torch.from_numpy(small).permute(0, 3, 1, 2).to(self.device).float() / 255  # channels last in memory
 
     @torch.inference_mode()
-    def predict(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
-        """Images (H, W, 3) uint8 -> sclera probabilities (H, W) float32, each at `size` or at its image's own."""
-        probs = self.model(self.to_batch(images)).float().sigmoid()  # (B, 1, H, W)
+    def predict_classes(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
+        """Images (H, W, 3) uint8 -> probabilities (K, H, W) float32 of `classes`, at `size` or the image's own."""
+        probs = (self.model(self.to_batch(images)).float() / self.temperature).sigmoid()  # (B, K, H, W)
         sizes = [size or image.shape[:2] for image in images]
         return [
-            F.interpolate(prob[None], size=out, mode="bilinear", align_corners=False)[0, 0].cpu().numpy()
+            F.interpolate(prob[None], size=out, mode="bilinear", align_corners=False)[0].cpu().numpy()
             for prob, out in zip(probs, sizes, strict=True)
         ]
 
+    def predict(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
+        """Images (H, W, 3) uint8 -> sclera probabilities (H, W) float32, each at `size` or at its image's own."""
+        return [probs[0] for probs in self.predict_classes(images, size)]
 
-def load_segmenter(folder: str | Path, device: str | None = None) -> Segmenter:
-    """Load a finished run from its folder (data/runs/<run id>); no hub is asked.
+
+def load_segmenter(folder: str | Path = RELEASE, device: str | None = None) -> Segmenter:
+    """Load a finished run from its folder (data/runs/<run id>), or the release model; no hub is asked.
 
     Raises FileNotFoundError when the run is not finished, BrokenCheckpoint when its weights were altered."""
     folder = Path(folder)
@@ -66,7 +75,8 @@ def load_segmenter(folder: str | Path, device: str | None = None) -> Segmenter:
     checkpoints.load_model(model, tensors)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = model.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
-    return Segmenter(card["run_id"], model, settings.input_size, card["threshold"], where)
+    calibrated = card["threshold"], card.get("temperature", 1.0)
+    return Segmenter(card["run_id"], model, settings.input_size, settings.classes, *calibrated, where)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -76,12 +86,30 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
 
 
-def predict_folder(segmenter: Segmenter, images: Path, out: Path, size: Size | None = None) -> pd.DataFrame:
+def photographs(folder: Path, out: Path) -> list[Path]:
+    """The images of a folder without masks that lie beside their image and without what was predicted into it."""
+    files = [path for path in image_files(folder) if not path.resolve().is_relative_to(out.resolve())]
+    images = {path.with_suffix("") for path in files}
+    return [path for path in files if not MASK_ENDING.search(path.stem) or path.with_name(_stem(path)) not in images]
+
+
+def predict_folder(
+    segmenter: Segmenter,
+    images: Path,
+    out: Path,
+    size: Size | None = None,
+    classes: bool = False,
+    overlays: bool = False,
+) -> pd.DataFrame:
     """Write Predictions/<stem>.png (probability * 255) and Binarised/<stem>.png (0 or 255) for every image.
 
-    Sub-folders are kept. Returns one row a file: file, height, width, sclera (fraction), problem. A file that can not
-    be read is named there with its mend and left out; two images of one stem in one folder are refused beforehand."""
-    files = image_files(images)
+    classes: also Iris/, Pupil/ and Opening/ (their union with the sclera), 0 or 255. overlays: also Overlays/ with the
+    borders drawn in. Sub-folders are kept. Returns one row a file: file, height, width, sclera (fraction), problem. A
+    file that can not be read is named there with its mend and left out; two images of one stem in one folder are
+    refused beforehand."""
+    if classes and len(segmenter.classes) < 3:
+        raise ValueError(f"{segmenter.name} knows no iris and pupil: use a run whose `classes` name them")
+    files = photographs(images, out)
     targets = pd.Series(files, dtype=object).map(lambda path: path.relative_to(images).with_suffix(".png"))
     clashes = targets[targets.duplicated(keep=False)]
     if len(clashes):
@@ -95,18 +123,28 @@ def predict_folder(segmenter: Segmenter, images: Path, out: Path, size: Size | N
         except BadFile as error:
             rows.append(row | {"problem": str(error)})
             continue
-        prob = segmenter.predict([image], size)[0]
-        grey = np.round(prob * 255).astype(np.uint8)
-        mask = np.where(prob >= segmenter.threshold, 255, 0).astype(np.uint8)
-        write_png(out / PROBABILITIES / target, grey)
-        write_png(out / BINARY / target, mask)
-        rows.append(row | {"height": len(grey), "width": grey.shape[1], "sclera": (mask > 0).mean(), "problem": ""})
+        probs = segmenter.predict_classes([image], size)[0]
+        masks = probs >= segmenter.threshold  # (K, H, W)
+        pictures = {PROBABILITIES: np.round(probs[0] * 255).astype(np.uint8), BINARY: _white(masks[0])}
+        if classes:
+            pictures |= {"Iris": _white(masks[1]), "Pupil": _white(masks[2]), "Opening": _white(masks.any(axis=0))}
+        if overlays:
+            pictures["Overlays"] = outline(resize_image(image, masks.shape[1:]), masks)
+        for name, picture in pictures.items():
+            write_png(out / name / target, picture)
+        height, width = masks.shape[1:]
+        rows.append(row | {"height": height, "width": width, "sclera": masks[0].mean(), "problem": ""})
     return pd.DataFrame(rows, columns=["file", "height", "width", "sclera", "problem"])
+
+
+def _white(mask: np.ndarray) -> np.ndarray:
+    return np.where(mask, 255, 0).astype(np.uint8)
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write a grey (H, W) or RGB (H, W, 3) uint8 picture; never half a file."""
-    ok, encoded = cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels)
+    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    ok, encoded = cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels, fast)
     if not ok:
         raise ValueError(f"{path} could not be encoded: {pixels.shape} {pixels.dtype}")
     write_atomic(path, encoded.tobytes())
@@ -155,9 +193,9 @@ def read_sclera(path: Path, colour: RGB | None) -> np.ndarray:
 def mask_files(truth: Path) -> list[Path]:
     """Truth masks in a folder: all images, or those ending in _mask or _sclera where images lie beside them."""
     files = image_files(truth)
-    marked = [p for p in files if p.stem.endswith(("_mask", "_sclera"))]
+    marked = [path for path in files if path.stem.endswith(("_mask", "_sclera"))]
     return marked or files
 
 
 def _stem(path: Path) -> str:
-    return path.stem.removesuffix("_mask").removesuffix("_sclera")
+    return MASK_ENDING.sub("", path.stem)

@@ -196,10 +196,9 @@ def _annotate(path: Path, about: dict) -> None:
 def provenance(job: Job) -> dict:
     """When, where and with what. It changes from run to run and so stays out of the receipt."""
     versions = {name: metadata.version(name) for name in SHOWN if _installed(name)}
-    commit = _git("rev-parse", "--short=12", "HEAD") or "none"
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit + (" with uncommitted changes" if _git("status", "--porcelain") else ""),
+        "commit": paths.commit(),
         "config": f"{job.cfg.name} ({digest(job.cfg)[:12]})",
         "threads": job.cfg.training.n_threads,
         "python": sys.version.split()[0],
@@ -209,12 +208,6 @@ def provenance(job: Job) -> dict:
 
 def _installed(name: str) -> bool:
     return any(metadata.distributions(name=name))
-
-
-def _git(*words: str) -> str:
-    with contextlib.suppress(OSError):
-        return subprocess.run(["git", *words], cwd=paths.ROOT, capture_output=True, text=True).stdout.strip()
-    return ""
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """Every figure of the notebooks: tables or pictures in, a matplotlib Figure out; nothing is saved or shown here."""
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -11,31 +10,11 @@ from sklearn.decomposition import PCA
 from cgdseg.config import Config, Dataset
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
+from cgdseg.pictures import errors, masks_of, outline
 from cgdseg.tables import by_dataset
 
 sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
 plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": "medium", "axes.titleweight": "bold"})
-
-SCLERA_COLOUR = (0, 230, 118)
-HITS, FALSE_ALARMS, MISSES = (0, 158, 115), (230, 97, 0), (86, 80, 220)  # told apart by colour-blind readers too
-PART_COLOURS = {1: SCLERA_COLOUR, 2: (255, 193, 7), 3: (216, 27, 96)}
-
-
-def outline(image: np.ndarray, labels: np.ndarray, thickness: int = 1) -> np.ndarray:
-    """Draw the borders of sclera, iris and pupil on a copy of an image (H, W, 3) uint8."""
-    drawn = image.copy()
-    for label, colour in PART_COLOURS.items():
-        borders, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, borders, -1, colour, thickness)
-    return drawn
-
-
-def errors(image: np.ndarray, predicted: np.ndarray, truth: np.ndarray, strength: float = 0.6) -> np.ndarray:
-    """Colour hits green, false alarms orange and misses violet over a greyed image."""
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(np.float32)
-    for region, colour in ((predicted & truth, HITS), (predicted & ~truth, FALSE_ALARMS), (~predicted & truth, MISSES)):
-        grey[region] = (1 - strength) * grey[region] + strength * np.array(colour)
-    return grey.astype(np.uint8)
 
 
 def gallery(rows: dict[str, list[tuple[str, np.ndarray]]], width: float = 1.7) -> Figure:
@@ -72,7 +51,7 @@ def contact_sheet(manifest: pd.DataFrame, cfg: Config, n_columns: int = 6) -> Fi
 def _outlined(dataset: Dataset, row, size: tuple[int, int] = (240, 320)) -> np.ndarray:
     image = resize_image(read_image(dataset.folder / row.image), size)
     labels = resize_labels(read_labels(dataset.folder / row.mask, dataset.colours), size)
-    return outline(image, labels, thickness=2)
+    return outline(image, masks_of(labels), thickness=2)
 
 
 def case_gallery(cases: list) -> Figure:
@@ -88,10 +67,7 @@ def showcase(cases: list) -> Figure:
     """Each `evaluation.Case` with the predicted border in green and the true one in white, a row a dataset."""
     rows: dict[str, list] = {}
     for case in cases:
-        drawn = case.image.copy()
-        for mask, colour, thickness in ((case.truth, (255, 255, 255), 1), (case.predicted, SCLERA_COLOUR, 2)):
-            borders, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(drawn, borders, -1, colour, thickness)
+        drawn = outline(outline(case.image, [case.truth], 1, [(255, 255, 255)]), [case.predicted], 2)
         rows.setdefault(case.label, []).append((case.title, drawn))
     return gallery(rows)
 
@@ -129,9 +105,10 @@ def colour_scatter(manifest: pd.DataFrame, cfg: Config) -> Figure:
 
 def augmentations(image: np.ndarray, labels: np.ndarray, seed: int) -> Figure:
     """One eye, plain and under each transform of the slides, with its mask outlined."""
-    pictures = [("as it is\n", outline(image, labels))]
+    pictures = [("as it is\n", outline(image, masks_of(labels)))]
     for name, transform in SLIDES.items():
-        pictures.append((f"{name}\np = {transform.p:.2f}", outline(*apply_one(name, image, labels, seed))))
+        changed, moved = apply_one(name, image, labels, seed)
+        pictures.append((f"{name}\np = {transform.p:.2f}", outline(changed, masks_of(moved))))
     return gallery({"": pictures[:6], " ": pictures[6:]})
 
 

@@ -264,6 +264,7 @@ def finish(folder: Path, mark: str, cfg: Config, run: Run, offline) -> None:
         "run_id": cfg.run_id(run),
         "config": cfg.name,
         "fingerprint": mark,
+        "commit": paths.commit(),
         "system": offline.model_dump(mode="json"),
         "threshold": cfg.evaluation.threshold,
         "weights_sha256": sha256(folder / "best.safetensors"),

@@ -1,0 +1,97 @@
+"""The release model: a finished run, calibrated on rendered eyes it never saw, with a card that the numbers fill in.
+
+publish(run folder, cfg) -> lib/cgdseg/release/{best.safetensors, run.json, MODEL_CARD.md}"""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from cgdseg import paths
+from cgdseg.calibration import calibration_error, fit_temperature, reliability
+from cgdseg.config import Config, Run
+from cgdseg.data.cache import open_cache
+from cgdseg.data.splits import part_ids
+from cgdseg.files import sha256, write_atomic
+from cgdseg.inference import Segmenter, load_segmenter
+from cgdseg.metrics import count_pixels, scores
+from cgdseg.training import read_run, run_dir
+
+LIMIT_MB = 5.0
+
+
+def predict_rows(segmenter: Segmenter, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
+    """Images (N, H, W, 3) -> probabilities (N, K, H, W) at their own size."""
+    starts = range(0, len(images), batch_size)
+    return np.concatenate([np.stack(segmenter.predict_classes(list(images[i : i + batch_size]))) for i in starts])
+
+
+def publish(cfg: Config, run: Run, folder: Path = paths.RELEASE) -> pd.DataFrame:
+    """Calibrate a finished run on one half of its validation eyes, score it on the other, and write the release.
+
+    Returns the scores, a row a class. Raises ValueError when the weights exceed LIMIT_MB."""
+    source = run_dir(cfg, run)
+    segmenter = replace(load_segmenter(source), temperature=1.0)
+    megabytes = (source / "best.safetensors").stat().st_size / 1e6
+    if megabytes > LIMIT_MB:
+        raise ValueError(
+            f"{paths.short(source)} has {megabytes:.1f} MB of weights, over {LIMIT_MB}: train a smaller one"
+        )
+    pixels = open_cache(cfg, segmenter.input_size)
+    rows = [pixels.row(image_id) for image_id in part_ids(cfg, run.condition, "val")]
+    fitted, held_out = rows[::2], rows[1::2]
+    truth = {name: pixels.labels[half] == 1 for name, half in (("fitted", fitted), ("held out", held_out))}
+    temperature = fit_temperature(predict_rows(segmenter, pixels.images[fitted])[:, 0], truth["fitted"])
+    raw = predict_rows(segmenter, pixels.images[held_out])
+    probs = predict_rows(replace(segmenter, temperature=temperature), pixels.images[held_out])
+    before, after = (reliability(p[:, 0], truth["held out"]) for p in (raw, probs))
+    table = class_scores(segmenter, probs, pixels.labels[held_out])
+    history = pd.read_csv(source / "history.csv")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / "best.safetensors", folder / "best.safetensors")
+    card = read_run(source) | {"temperature": temperature}
+    write_atomic(folder / "run.json", json.dumps(card, indent=2) + "\n")
+    words = {
+        "settings": cfg.systems[run.system],
+        "training": cfg.training,
+        "best_epoch": int(history.loc[history.val_f1.idxmax()].epoch),
+        "minutes": history.seconds.sum() / 60,
+        "commit": card["commit"],
+        "megabytes": megabytes,
+        "sha256": sha256(folder / "best.safetensors"),
+        "eyes": len(held_out),
+        "scores": markdown(table),
+        "temperature": temperature,
+        "error_before": calibration_error(before),
+        "error_after": calibration_error(after),
+        "foreground_before": calibration_error(before, foreground=True),
+        "foreground_after": calibration_error(after, foreground=True),
+        "reliability": markdown(after),
+    }
+    environment = Environment(loader=PackageLoader("cgdseg"), undefined=StrictUndefined, keep_trailing_newline=True)
+    write_atomic(
+        folder / "MODEL_CARD.md", environment.get_template("model_card.md.j2").render(cfg=cfg, run=run, **words)
+    )
+    return table
+
+
+def class_scores(segmenter: Segmenter, probs: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Mean F1 and IoU over images where the class is to be seen, a row a class."""
+    rows = []
+    for k, part in enumerate(segmenter.classes):
+        truth = labels == k + 1
+        seen = truth.any(axis=(1, 2))
+        means = scores(count_pixels(probs[seen, k], truth[seen], segmenter.threshold)).mean()
+        rows.append({"part": part, "images": int(seen.sum()), "F1": means.f1, "IoU": means.iou})
+    return pd.DataFrame(rows)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown, numbers to four decimals."""
+    cells = table.map(lambda value: f"{value:.4f}" if isinstance(value, float) else f"{value}")
+    lines = [list(table.columns), ["---"] * table.shape[1], *cells.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

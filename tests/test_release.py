@@ -1,0 +1,116 @@
+"""The release model: calibrated probabilities, a card filled by the numbers, prediction with nothing trained before."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cgdseg import paths, release, training
+from cgdseg.baselines import BASELINES
+from cgdseg.calibration import calibration_error, fit_temperature, reliability
+from cgdseg.cli import app
+from cgdseg.data import splits
+from cgdseg.data.manifest import load_manifest
+from cgdseg.eyes import LOOKS, render_eye
+from cgdseg.inference import load_segmenter
+from cgdseg.metrics import count_pixels, scores
+
+shipped = pytest.mark.skipif(not (paths.RELEASE / "run.json").exists(), reason="no release model in this checkout")
+
+
+def test_reliability_counts_every_pixel_and_a_calibrated_map_has_no_error():
+    rng = np.random.default_rng(0)
+    probs = rng.random(400_000)
+    truth = rng.random(400_000) < probs
+    table = reliability(probs, truth)
+    assert table.pixels.sum() == 400_000 and np.allclose(table.said, table.low + 0.05, atol=0.005)
+    assert calibration_error(table) < 0.01
+    overconfident = np.clip(2 * (probs - 0.5) + 0.5, 0, 1)
+    assert calibration_error(reliability(overconfident, truth)) > 0.1
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_is_found_again(temperature):
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, 200_000)
+    truth = rng.random(200_000) < 1 / (1 + np.exp(-logits))
+    said = 1 / (1 + np.exp(-logits * temperature))
+    assert fit_temperature(said, truth) == pytest.approx(temperature, rel=0.05)
+
+
+def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
+    halves = tiny_config.splits.model_copy(update={"val_fraction": 0.5})
+    tiny_config = tiny_config.model_copy(update={"splits": halves})
+    splits.save_splits(tiny_config, splits.make_splits(load_manifest(tiny_config), tiny_config))
+    run = tiny_config.run("unet", "synthetic", 42)
+    training.train(tiny_config, run)
+    table = release.publish(tiny_config, run, home / "release")
+    card = (home / "release" / "MODEL_CARD.md").read_text()
+    made = json.loads((home / "release" / "run.json").read_text())
+    assert table.part.tolist() == ["sclera"] and f"{table.F1[0]:.4f}" in card
+    assert f"{made['temperature']:.3f}" in card and "commit" in card
+    segmenter = load_segmenter(home / "release")
+    assert segmenter.temperature == made["temperature"] != 1
+    plain, image = load_segmenter(training.run_dir(tiny_config, run)), np.full((60, 80, 3), 120, np.uint8)
+    assert not np.allclose(segmenter.predict([image])[0], plain.predict([image])[0])
+
+
+def test_too_heavy_a_model_is_not_published(tiny_config, home, monkeypatch):
+    run = tiny_config.run("unet", "synthetic", 42)
+    training.train(tiny_config, run)
+    monkeypatch.setattr(release, "LIMIT_MB", 0.0)
+    with pytest.raises(ValueError, match="train a smaller one"):
+        release.publish(tiny_config, run, home / "release")
+    assert not (home / "release").exists()
+
+
+@shipped
+def test_the_shipped_model_beats_what_costs_nothing_on_eyes_it_never_saw():
+    segmenter = load_segmenter()
+    eyes = [render_eye(LOOKS["randomised"], seed=31_337, index=i, size=(150, 200)) for i in range(40)]
+    truth = np.stack([eye.labels == 1 for eye in eyes])
+
+    def mean_f1(probs):
+        return scores(count_pixels(np.stack(probs), truth)).f1.mean()
+
+    ours = mean_f1(segmenter.predict([eye.image for eye in eyes]))
+    assert ours > 0.8
+    assert ours > 0.2 + max(mean_f1([predict(eye.image) for eye in eyes]) for predict in BASELINES.values())
+
+
+@shipped
+def test_predict_needs_no_training(tmp_path):
+    eye = render_eye(LOOKS["randomised"], seed=31_337, index=0)
+    folder, out = tmp_path / "in", tmp_path / "in" / "out"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "eye.png"), eye.image[..., ::-1])
+    words = ["predict", "--images", str(folder), "--out", str(out), "--classes", "--overlays"]
+    for _ in range(2):  # the second time, what was predicted lies below the images
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+        assert "1 of 1" in done.output
+    folders = {path.parent.name for path in out.rglob("eye.png")}
+    assert folders == {"Predictions", "Binarised", "Iris", "Pupil", "Opening", "Overlays"}
+    masks = {name: cv2.imread(str(out / name / "eye.png"), 0) > 0 for name in folders}
+    assert (masks["Opening"] == masks["Binarised"] | masks["Iris"] | masks["Pupil"]).all()
+    assert (out / "contact_sheet.png").exists()
+
+
+def test_classes_need_a_model_that_knows_them(tiny_config, home):
+    run = tiny_config.run("unet", "synthetic", 42)
+    training.train(tiny_config, run)
+    words = ["predict", "--run", str(training.run_dir(tiny_config, run)), "--images", str(home / "Photos" / "Images")]
+    done = CliRunner().invoke(app, [*words, "--out", str(home / "out"), "--classes"])
+    assert done.exit_code == 1 and "knows no iris" in done.output
+
+
+def test_masks_beside_their_images_are_not_predicted(tiny_config, home):
+    from cgdseg.inference import photographs
+
+    folder = home / "Photos" / "Images"
+    cv2.imwrite(str(folder / "3_mask.png"), np.zeros((8, 8), np.uint8))
+    cv2.imwrite(str(folder / "alone_mask.png"), np.zeros((8, 8), np.uint8))
+    names = [path.name for path in photographs(folder, home / "out")]
+    assert "3_mask.png" not in names and "alone_mask.png" in names and len(names) == 13
