@@ -28,7 +28,7 @@ def test_ssbc2026_is_the_slides_recipe():
     assert (training.lr, training.lora_lr, training.min_lr, training.weight_decay) == (1e-4, 1e-5, 1e-6, 1e-4)
     assert (training.bce_weight, training.dice_weight, training.clip_norm) == (0.4, 0.6, 1.0)
     assert (system.backbone.lora_rank, system.backbone.lora_alpha, cfg.seeds) == (8, 16.0, (42,))
-    assert (training.precision, training.augment, cfg.splits.real_repeats) == ("fp16", True, 3)
+    assert (training.precision, training.augment, cfg.splits.real_repeats) == ("fp16", "slides", 3)
     assert system.backbone.source == "facebook/dinov2-small" and len(system.backbone.revision) == 40
 
 

@@ -80,13 +80,21 @@ def test_a_broken_checkpoint_falls_back_one_epoch(tiny_config, run):
 
 
 def test_it_learns_the_drawn_eyes(tiny_config):
-    cfg = with_training(tiny_config, epochs=25, augment=False)
+    cfg = with_training(tiny_config, epochs=25, augment="none")
     history = train(cfg, cfg.run("unet", "synthetic", 42))
     assert history.val_f1.max() > 0.8 and history.train_loss.iloc[-1] < 0.6 * history.train_loss.iloc[0]
 
 
 @pytest.mark.parametrize(
-    "change", [{"augment": False}, {"lr": 2e-2}, {"weight_decay": 0.5}, {"bce_weight": 0.0}, {"clip_norm": 1e-3}]
+    "change",
+    [
+        {"augment": "none"},
+        {"augment": "upright"},
+        {"lr": 2e-2},
+        {"weight_decay": 0.5},
+        {"bce_weight": 0.0},
+        {"clip_norm": 1e-3},
+    ],
 )
 def test_every_switch_changes_the_weights(tiny_config, run, change):
     train(tiny_config, run)
@@ -140,7 +148,7 @@ def streaming(cfg):
     """The tiny config with its synthetic set taken for a stand-in, and eyes rendered as they are needed."""
     drawn = cfg.datasets["Drawn"].model_copy(update={"stand_in": StandIn(look="randomised", n_images=12)})
     cfg = cfg.model_copy(update={"datasets": {**cfg.datasets, "Drawn": drawn}})
-    return with_training(cfg, stream=8, epochs=2, augment=False)
+    return with_training(cfg, stream=8, epochs=2, augment="none")
 
 
 def test_streamed_eyes_are_new_each_epoch_and_the_same_each_time(tiny_config, run):

@@ -167,7 +167,7 @@ class Training(Settings):
     bce_weight: Annotated[float, Field(ge=0)] = 0.4
     dice_weight: Annotated[float, Field(ge=0)] = 0.6
     precision: Literal["no", "fp16", "bf16"] = "no"  # Accelerate's names; fp16 needs CUDA
-    augment: bool = True  # the slides' eleven transforms
+    augment: Literal["slides", "upright", "none"] = "slides"  # upright: without vertical flips and quarter turns
     stream: NonNegativeInt = 0  # entries an epoch rendered afresh, in the looks of the condition's stand-ins; 0: files
     n_workers: NonNegativeInt = 0
     n_threads: PositiveInt = 1  # per process; fixed, because thread counts change floating-point sums

@@ -113,7 +113,7 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
     progress = resume(folder, mark, model, optimizer, scheduler)
 
     n_classes = len(cfg.systems[run.system].classes)
-    augment = slides_augmentation(run.seed) if settings.augment else None
+    augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
     dataset = RenderedEyes(cfg, run, augment) if settings.stream else EyeDataset(cache, parts["train"], augment)
     sampler = EpochSampler(len(dataset), run.seed)
     loader = _loader(dataset, settings, sampler)

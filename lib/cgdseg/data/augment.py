@@ -124,9 +124,13 @@ def _transforms() -> dict[str, A.BasicTransform | A.OneOf]:
 SLIDES: dict[str, A.BasicTransform | A.OneOf] = _transforms()
 
 
-def slides_augmentation(seed: int) -> A.Compose:
+NOT_UPRIGHT = ("vertical flip", "quarter turn")  # eyes that no camera takes
+
+
+def slides_augmentation(seed: int, upright: bool = False) -> A.Compose:
     """The whole table, each transform by its own probability; `dataset.EyeDataset` draws per item from `seed`."""
-    return A.Compose(list(_transforms().values()), seed=seed)
+    chosen = [transform for name, transform in _transforms().items() if not (upright and name in NOT_UPRIGHT)]
+    return A.Compose(chosen, seed=seed)
 
 
 def apply_one(name: str, image: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
