@@ -80,6 +80,7 @@ def test_gaps_are_the_slides_arithmetic(tiny_config):
     assert found["mixed", "MASD"] == pytest.approx(0.0183) and found["mixed", "SBVPI"] == pytest.approx(0.0393)
     closed = evaluation.gap_closed(gaps).set_index("dataset")
     assert closed.change["MASD"] == pytest.approx(0.0751) and closed.change["SBVPI"] == pytest.approx(0.0672)
+    assert closed["share won back"]["MASD"] == pytest.approx(0.0751 / 0.0976)
     assert closed["share closed"]["SBVPI"] == pytest.approx(0.645, abs=0.001)
     assert closed["share closed"]["MASD"] == pytest.approx(0.8125, abs=0.001)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
 
 TOKEN = "CGDSEG_RUN_TOKEN"  # the runner sets it, so that a sentinel of another run is not taken for its own
 MISSING = "–"
+SHORT = 28  # characters that a cell of text holds without a line break
 
 
 class Shown:
@@ -155,8 +156,10 @@ def figure_html(path: Path, alt: str, caption: str) -> str:
 
 def _cells(column: "pd.Series", numeric: bool, kind: str) -> list[str]:
     if not numeric:
-        texts = zip(column, column.isna(), strict=True)
-        return [f"<td {kind}>{MISSING if gone else escape(_words(value))}</td>" for value, gone in texts]
+        words = [MISSING if gone else _words(value) for value, gone in zip(column, column.isna(), strict=True)]
+        if max(map(len, words), default=0) <= SHORT:
+            kind = kind.replace("text", "text short")
+        return [f"<td {kind}>{escape(text)}</td>" for text in words]
     texts = zip(column, _numbers(column), strict=True)
     return [f'<td {kind} data-value="{value}">{escape(text)}</td>' for value, text in texts]
 

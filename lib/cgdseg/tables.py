@@ -132,8 +132,7 @@ def gaps(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `evaluation.gap_closed`; the share is in per cent."""
-    table = table.assign(**{"share closed %": 100 * table["share closed"]})
-    return for_reading(
-        table, ["system", "condition", "dataset", "test f1 synthetic", "test f1", "change", "share closed %"]
-    )
+    """The rows of `evaluation.gap_closed`; shares are in per cent."""
+    shares = {"share won back %": 100 * table["share won back"], "closed, slides' way %": 100 * table["share closed"]}
+    columns = ["system", "condition", "dataset", "test f1 synthetic", "test f1", "change", *shares]
+    return for_reading(table.assign(**shares), columns)
