@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 reports: $(READY) ## run the notebooks of CONFIG and render their pages
-	@$(BIN)/python -m cgdseg.cli reports $(CONFIG) --cores $(CORES)
+	@$(BIN)/python -m cgdseg.cli reports "$(CONFIG)" --cores $(CORES)
 
 # One worker runs the notebooks in order while the other one tests (conftest.py).
 test: $(READY) ## unit tests, and every notebook with its own parameters

@@ -1,4 +1,4 @@
-"""What must stay together under xdist: notebooks read what earlier ones wrote, and test_pipeline.py tells one story."""
+"""What must stay together under xdist: notebooks read what earlier ones wrote, and some files tell one story."""
 
 import pytest
 
@@ -14,6 +14,6 @@ def pytest_xdist_make_scheduler(config, log):
             file = nodeid.split("::")[0]
             if file.endswith(".ipynb"):
                 return "notebooks"
-            return file if file.endswith("test_pipeline.py") else nodeid
+            return file if file.endswith(("test_pipeline.py", "test_smoke.py")) else nodeid
 
     return InOrder(config, log)

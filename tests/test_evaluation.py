@@ -113,3 +113,12 @@ def test_baselines_are_scored_like_runs_and_differ(tiny_config):
     assert table.groupby("run").size().to_dict() == {"ellipse": 12, "threshold": 12}
     assert table.f1.between(0, 1).all() and table.groupby("run").f1.mean().nunique() == 2
     assert table[table.run == "threshold"].f1.mean() > 0.5  # the drawn eyes are white on skin
+
+
+def test_weights_that_notebook_3_did_not_see_are_not_scored(evaluated):
+    cfg, _, _ = evaluated
+    run = cfg.runs()[0]
+    card = paths.run_card(cfg.name, run.name)
+    card.write_text(card.read_text().replace('"weights_sha256": "', '"weights_sha256": "0'))
+    with pytest.raises(ValueError, match="03_training"):
+        evaluation.segmenter_of(cfg, run)

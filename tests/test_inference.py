@@ -103,3 +103,21 @@ def test_the_command_line_names_bad_input(run_folder, photos, home):
     assert len(list((home / "out" / BINARY).iterdir())) == 12
     missing = invoke("predict", "--run", run_folder, "--images", home / "nowhere", "--out", home / "out")
     assert missing.exit_code == 1 and "nowhere" in missing.output and "Traceback" not in missing.output
+
+
+def test_scores_tell_people_apart_who_name_their_images_alike(home):
+    white, black = np.full((20, 20), 255, np.uint8), np.zeros((20, 20), np.uint8)
+    for folder, anna, bert in (("truth", white, white), ("found", white, black)):
+        for person, mask in (("anna", anna), ("bert", bert)):
+            (home / folder / person).mkdir(parents=True)
+            cv2.imwrite(str(home / folder / person / "1.png"), mask)
+    table = score_folders(home / "found", home / "truth").set_index("file").f1
+    assert table["anna/1.png"] == 1 and table["bert/1.png"] == 0
+    flat = score_folders(home / "found", home / "truth" / "anna")  # no folders to tell them apart
+    assert "2 predictions" in flat.problem.item()
+
+
+def test_predictions_may_lie_in_the_folder_of_the_images(run_folder, photos):
+    segmenter = load_segmenter(run_folder)
+    for _ in range(2):
+        assert len(predict_folder(segmenter, photos, photos)) == 12

@@ -174,3 +174,21 @@ def test_ledger(home):
     out.finish()
     done = json.loads(out.sentinel.read_text())
     assert len(done["outputs"]) == 2 and done["shown"]["reports/toy/tables/scores.unet-synthetic-1.csv"]
+
+
+def test_a_kernel_that_does_not_start_gets_a_second_chance_and_no_third(home, monkeypatch):
+    this, papermill, calls = job(home, toys.table()), notebooks._papermill, []
+
+    def busy_port(*words):
+        calls.append(words)
+        return (1, "ZMQError: Address already in use") if len(calls) == 1 else papermill(*words)
+
+    monkeypatch.setattr(notebooks, "_papermill", busy_port)
+    notebooks.run_notebook(this)
+    assert this.receipt.exists() and len(calls) == 2
+
+    calls.clear()
+    monkeypatch.setattr(notebooks, "_papermill", lambda *words: (calls.append(words), (1, "Address already in use"))[1])
+    with pytest.raises(notebooks.NotebookError, match="Address already in use"):
+        notebooks.run_notebook(job(home, toys.table(), name="08_toy"))
+    assert len(calls) == 2

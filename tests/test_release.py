@@ -11,6 +11,7 @@ from cgdseg import paths, release, training
 from cgdseg.baselines import BASELINES
 from cgdseg.calibration import calibration_error, fit_temperature, reliability
 from cgdseg.cli import app
+from cgdseg.config import StandIn
 from cgdseg.data import splits
 from cgdseg.data.manifest import load_manifest
 from cgdseg.eyes import LOOKS, render_eye
@@ -42,7 +43,10 @@ def test_the_temperature_is_found_again(temperature):
 
 def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     halves = tiny_config.splits.model_copy(update={"val_fraction": 0.5})
-    tiny_config = tiny_config.model_copy(update={"splits": halves})
+    streamed = tiny_config.training.model_copy(update={"stream": 8, "epochs": 2})
+    drawn = tiny_config.datasets["Drawn"].model_copy(update={"stand_in": StandIn(look="randomised", n_images=12)})
+    changes = {"splits": halves, "training": streamed, "datasets": {**tiny_config.datasets, "Drawn": drawn}}
+    tiny_config = tiny_config.model_copy(update=changes)
     splits.save_splits(tiny_config, splits.make_splits(load_manifest(tiny_config), tiny_config))
     run = tiny_config.run("unet", "synthetic", 42)
     training.train(tiny_config, run)
@@ -55,6 +59,13 @@ def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     assert segmenter.temperature == made["temperature"] != 1
     plain, image = load_segmenter(training.run_dir(tiny_config, run)), np.full((60, 80, 3), 120, np.uint8)
     assert not np.allclose(segmenter.predict([image])[0], plain.predict([image])[0])
+
+
+def test_eyes_that_trained_or_chose_do_not_score(tiny_config, home):
+    run = tiny_config.run("unet", "synthetic", 42)
+    training.train(tiny_config, run)
+    with pytest.raises(ValueError, match="set training.stream"):
+        release.publish(tiny_config, run, home / "release")
 
 
 def test_too_heavy_a_model_is_not_published(tiny_config, home, monkeypatch):

@@ -185,3 +185,14 @@ def test_each_class_learns_its_own_map(tiny_config, tiny_unet):
     assert [masks[0, k].nonzero().tolist() for k in range(3)] == [[[0, 1]], [[1, 0]], [[1, 1]]]
     model = training.build_system(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}))
     assert model(torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)
+
+
+def test_damaged_weights_are_trained_again_and_an_old_run_is_kept_aside(tiny_config, run):
+    train(tiny_config, run)
+    folder, expected = run_dir(tiny_config, run), weights(tiny_config, run)
+    (folder / "best.safetensors").write_bytes(b"damaged")
+    train(tiny_config, run)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in weights(tiny_config, run).items())
+    assert (folder.with_name(f"{folder.name}.previous") / "best.safetensors").read_bytes() == b"damaged"
+    (folder / "history.csv").unlink()
+    assert len(train(tiny_config, run)) == tiny_config.training.epochs

@@ -194,9 +194,9 @@ class Run(Settings):
 class Config(Settings):
     name: str
     datasets: dict[str, Dataset]
-    conditions: dict[str, tuple[str, ...]]  # condition -> datasets it trains on
-    systems: dict[str, System]
-    seeds: tuple[int, ...] = (42,)
+    conditions: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]  # condition -> datasets it trains on
+    systems: Annotated[dict[str, System], Field(min_length=1)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (42,)
     splits: Splits = Splits()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
@@ -209,6 +209,14 @@ class Config(Settings):
             if not re.fullmatch(r"[\w.+ -]+", name):
                 raise ValueError(f"dataset name {name!r}: use letters, digits, spaces and . _ + - only")
         return datasets
+
+    @field_validator("conditions", "systems")
+    @classmethod
+    def _make_file_names(cls, named: dict) -> dict:
+        for name in named:
+            if not re.fullmatch(r"\w+", name, re.ASCII):
+                raise ValueError(f"name {name!r}: use letters, digits and _ only, as it becomes part of file names")
+        return named
 
     @model_validator(mode="after")
     def _name_known_datasets(self) -> Self:
@@ -245,7 +253,7 @@ class Config(Settings):
             "datasets": {name: self.datasets[name] for name in self.conditions[run.condition]},
             "system": self.systems[run.system],
             "splits": self.splits,
-            "training": self.training,
+            "training": self.training.model_copy(update={"n_workers": 0}),  # who loads the batches changes none
             "seed": run.seed,
         }
         return f"{run.name}-{digest(recipe)[:8]}"
@@ -263,8 +271,11 @@ def load_config(name: str | Path) -> Config:
     A file may start with `extends: <name or path>` and then give only what differs.
     Raises FileNotFoundError or ValueError; both name the file and the mend."""
     path = config_path(name)
+    known = CONFIGS / f"{path.stem}.yaml"
+    if known.exists() and not path.samefile(known):
+        raise ValueError(f"{path} has the name of {known}, and its results would overwrite that one's: rename it")
     try:
-        return Config(**{"name": path.stem, **_read(path)})
+        return Config(**{**_read(path), "name": path.stem})
     except ValidationError as error:
         problems = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
         raise ValueError(f"{path} is not a valid config:\n{problems}") from None

@@ -19,7 +19,7 @@ from cgdseg.inference import Segmenter, load_segmenter
 from cgdseg.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
 from cgdseg.statistics import subject_means
 from cgdseg.systems import trace
-from cgdseg.training import SCLERA
+from cgdseg.training import SCLERA, read_run
 
 THRESHOLDS = np.arange(0.05, 0.96, 0.05).round(2)
 
@@ -35,7 +35,11 @@ def trained_runs(cfg: Config) -> list[Run]:
 def segmenter_of(cfg: Config, run: Run) -> Segmenter:
     """The trained system of a run, found through its run card."""
     card = json.loads(paths.require(paths.run_card(cfg.name, run.name), "03_training").read_text())
-    return load_segmenter(paths.run_dir(card["run_id"]))
+    folder = paths.run_dir(card["run_id"])
+    made = read_run(folder)
+    if made is None or made["weights_sha256"] != card["weights_sha256"]:
+        raise ValueError(f"{paths.short(folder)} is not what notebook 3 left: run notebooks/03_training.ipynb again")
+    return load_segmenter(folder)
 
 
 def evaluate_runs(cfg: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -43,7 +47,7 @@ def evaluate_runs(cfg: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Returns (scores, sweep). scores: run, system, condition, seed, part, image_id, dataset, label, subject, gaze,
     tp, fp, fn, error, pixels, f1, iou, precision, recall, mae. sweep: run, part, dataset, threshold, f1."""
-    tables = [evaluate_run(cfg, run) for run in tqdm(trained_runs(cfg), desc="runs", disable=None)]
+    tables = [evaluate_run(cfg, run) for run in tqdm(trained_runs(cfg), desc="runs")]
     rows, sweeps = zip(*tables, strict=True)
     return pd.concat(rows, ignore_index=True), pd.concat(sweeps, ignore_index=True)
 
@@ -71,7 +75,7 @@ def _count(cfg: Config, segmenter: Segmenter, ids: list[str]) -> tuple[pd.DataFr
     pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
     counts, curves = [], []
     step = cfg.evaluation.batch_size
-    for start in tqdm(range(0, len(ids), step), desc=segmenter.name, leave=False, disable=None):
+    for start in tqdm(range(0, len(ids), step), desc=segmenter.name, leave=False):
         batch = ids[start : start + step]
         probs = np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in batch], cfg.evaluation.size))
         masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch])
@@ -86,10 +90,10 @@ def evaluate_baselines(cfg: Config) -> pd.DataFrame:
     ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
     truth = open_cache(cfg, cfg.evaluation.size)
     rows = [truth.row(image_id) for image_id in ids]
-    masks = truth.labels[rows] == SCLERA
     tables = []
     for name, predict in BASELINES.items():
-        counts = count_pixels(np.stack([predict(truth.images[row]) for row in rows]), masks)
+        pairs = ((predict(truth.images[row])[None], (truth.labels[row] == SCLERA)[None]) for row in rows)
+        counts = pd.concat([count_pixels(prob, mask) for prob, mask in pairs], ignore_index=True)
         table = pd.DataFrame({"part": "test", "image_id": ids}).join(people, on="image_id").join(counts)
         table = table.assign(run=name, system=name, condition="nothing", label=table.dataset.map(cfg.label))
         tables.append(table.join(scores(counts)))
@@ -110,7 +114,7 @@ def home_and_away(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
 
     A mixed run also validates on real eyes; they are left out, because a gap is measured from one place."""
     synthetic = {cfg.label(name) for name, dataset in cfg.datasets.items() if dataset.domain == "synthetic"}
-    home = summary[(summary.part == "val") & summary.dataset.isin(synthetic)]
+    home = summary[(summary.part == "val") & summary.dataset.isin(synthetic)].drop_duplicates("run")
     return pd.concat([home.assign(dataset="validation"), summary[summary.part == "test"]], ignore_index=True)
 
 
@@ -204,11 +208,12 @@ def trace_run(cfg: Config, run: Run, image_id: str) -> tuple[np.ndarray, dict]:
 def read_gaps(gaps: pd.DataFrame) -> str:
     """The gap table in words."""
     widest, narrowest = gaps.loc[gaps.gap.idxmax()], gaps.loc[gaps.gap.idxmin()]
-    return (
-        f"The widest gap is that of {widest.run} on {widest.dataset}: {100 * widest.gap:.1f} points of F1 below its "
-        f"own validation eyes. The narrowest is that of {narrowest.run} on {narrowest.dataset}: "
-        f"{100 * narrowest.gap:.1f} points."
-    )
+
+    def words(row: pd.Series) -> str:
+        home, away = 100 * row["validation f1"], 100 * row["test f1"]
+        return f"{row.run} on {row.dataset} (F1 {home:.1f} % at home, {away:.1f} % there)"
+
+    return f"The widest gap is that of {words(widest)}, the narrowest that of {words(narrowest)}."
 
 
 def read_closed(closed: pd.DataFrame) -> str:

@@ -26,6 +26,7 @@ from cgdseg.systems import build_system
 from cgdseg.training import SCLERA, read_run
 
 PROBABILITIES, BINARY = "Predictions", "Binarised"  # the SSBC 2025 kit's folder names
+PARTS_WRITTEN = ("Iris", "Pupil", "Opening", "Overlays")
 MASK_ENDING = re.compile(r"_(mask|sclera|iris|pupil)$")
 
 
@@ -88,7 +89,9 @@ def image_files(folder: Path) -> list[Path]:
 
 def photographs(folder: Path, out: Path) -> list[Path]:
     """The images of a folder without masks that lie beside their image and without what was predicted into it."""
-    files = [path for path in image_files(folder) if not path.resolve().is_relative_to(out.resolve())]
+    written = [(out / name).resolve() for name in (PROBABILITIES, BINARY, *PARTS_WRITTEN)]
+    written.append((out / "contact_sheet.png").resolve())
+    files = [path for path in image_files(folder) if not any(path.resolve().is_relative_to(w) for w in written)]
     images = {path.with_suffix("") for path in files}
     return [path for path in files if not MASK_ENDING.search(path.stem) or path.with_name(_stem(path)) not in images]
 
@@ -158,7 +161,7 @@ def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, thr
     Returns one row a truth mask: file, f1, iou, precision, recall, mae, problem; a missing or unreadable file
     is named in `problem` and has no scores."""
     folder = predictions / PROBABILITIES if (predictions / PROBABILITIES).is_dir() else predictions
-    found = {_stem(path): path for path in image_files(folder)}
+    found = _by_name(folder, image_files(folder))
     rows = []
     masks = mask_files(truth)
     if not masks:
@@ -167,9 +170,8 @@ def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, thr
         row = {"file": str(path.relative_to(truth))}
         try:
             mask = read_sclera(path, sclera)
-            if _stem(path) not in found:
-                raise BadFile(path, "no prediction of this name", f"predict its image into {folder}")
-            prob = read_image(found[_stem(path)])[..., 0].astype(np.float32) / 255
+            prediction = _prediction_of(path, truth, found, folder)
+            prob = read_image(prediction)[..., 0].astype(np.float32) / 255
         except BadFile as error:
             rows.append(row | {"problem": str(error)})
             continue
@@ -178,6 +180,27 @@ def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, thr
         counts = count_pixels(prob[None], mask[None], threshold)
         rows.append(row | scores(counts).iloc[0].to_dict() | {"problem": ""})
     return pd.DataFrame(rows, columns=["file", "f1", "iou", "precision", "recall", "mae", "problem"])
+
+
+def _by_name(folder: Path, files: list[Path]) -> dict[str, list[Path]]:
+    """Files by their path below the folder without ending, and by their stem alone."""
+    names: dict[str, list[Path]] = {}
+    for path in files:
+        below = path.relative_to(folder)
+        for name in {below.with_name(_stem(path)).as_posix(), _stem(path)}:
+            names.setdefault(name, []).append(path)
+    return names
+
+
+def _prediction_of(mask: Path, truth: Path, found: dict[str, list[Path]], folder: Path) -> Path:
+    """The prediction at the same place below its folder, else the only one of the same stem. Raises BadFile."""
+    place = mask.relative_to(truth).with_name(_stem(mask)).as_posix()
+    candidates = found.get(place) or found.get(_stem(mask), [])
+    if not candidates:
+        raise BadFile(mask, "has no prediction of its name", f"predict its image into {folder}")
+    if len(candidates) > 1:
+        raise BadFile(mask, f"has {len(candidates)} predictions of its name", "keep the folders of the truth masks")
+    return candidates[0]
 
 
 def read_sclera(path: Path, colour: RGB | None) -> np.ndarray:

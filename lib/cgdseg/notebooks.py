@@ -65,6 +65,9 @@ def _execute(job: Job, timeout_s: float) -> None:
     about = provenance(job)
     started = time.monotonic()
     code, log = _papermill(job, part, token, timeout_s)
+    if code and not _began(part):  # kernels that start at once may pick the same port (papermill issue 511)
+        say("again", job.stem, "its kernel did not start")
+        code, log = _papermill(job, part, token, timeout_s)
     about |= {"seconds": round(time.monotonic() - started, 1), "exit code": code}
     fault = _fault(part, code, log, sentinel, token, timeout_s)
     if fault:
@@ -160,6 +163,15 @@ def _fault(part: Path, code: int | None, log: str, sentinel: Path, token: str, t
     if done["token"] != token:
         return "the sentinel was written by another run"
     return spoiled(done["outputs"])
+
+
+def _began(part: Path) -> bool:
+    """Whether any cell of a notebook was started."""
+    try:
+        cells = json.loads(part.read_text())["cells"]
+    except (OSError, ValueError):
+        return False
+    return any(cell["metadata"].get("papermill", {}).get("start_time") for cell in cells)
 
 
 def _state(cell: dict) -> str:

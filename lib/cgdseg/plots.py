@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from cgdseg.config import Config, Dataset
+from cgdseg.config import Config, Dataset, Training
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
 from cgdseg.pictures import errors, masks_of, outline
@@ -158,12 +158,13 @@ def bars(table: pd.DataFrame, x: str, y: str, title: str, unit: str, hue: str | 
     return figure
 
 
-def training_curves(history: pd.DataFrame) -> Figure:
-    """Loss, F1 and IoU, MAE, learning rate and seconds by epoch; the best epoch is marked."""
+def training_curves(history: pd.DataFrame, settings: Training) -> Figure:
+    """Loss, F1 and IoU, MAE and learning rate by epoch; the best epoch is marked."""
     best = history.loc[history.val_f1.idxmax()]
     figure, axes = plt.subplots(1, 4, figsize=(13, 2.9), layout="constrained")
+    loss = f"loss ({settings.bce_weight:g} BCE + {settings.dice_weight:g} Dice)"
     panels = [
-        ("loss (0.4 BCE + 0.6 Dice)", {"train_loss": "training", "val_loss": "validation"}),
+        (loss, {"train_loss": "training", "val_loss": "validation"}),
         ("score on validation", {"val_f1": "F1", "val_iou": "IoU"}),
         ("mean absolute error", {"val_mae": "validation"}),
         ("learning rate", {"lr": "all but LoRA"}),

@@ -31,8 +31,9 @@ def predict_rows(segmenter: Segmenter, images: np.ndarray, batch_size: int = 16)
 
 
 def publish(cfg: Config, run: Run, folder: Path = paths.RELEASE) -> pd.DataFrame:
-    """Calibrate a finished run on one half of its validation eyes, score it on the other, and write the release.
+    """Calibrate a finished run on its validation eyes, score it on stored eyes nobody used, and write the release.
 
+    A streamed training never reads the stored training part, so that part tests it.
     Returns the scores, a row a class. Raises ValueError when the weights exceed LIMIT_MB."""
     source = run_dir(cfg, run)
     segmenter = replace(load_segmenter(source), temperature=1.0)
@@ -41,9 +42,10 @@ def publish(cfg: Config, run: Run, folder: Path = paths.RELEASE) -> pd.DataFrame
         raise ValueError(
             f"{paths.short(source)} has {megabytes:.1f} MB of weights, over {LIMIT_MB}: train a smaller one"
         )
+    if not cfg.training.stream:
+        raise ValueError("publishing needs eyes that neither trained nor chose the epoch: set training.stream")
     pixels = open_cache(cfg, segmenter.input_size)
-    rows = [pixels.row(image_id) for image_id in part_ids(cfg, run.condition, "val")]
-    fitted, held_out = rows[::2], rows[1::2]
+    fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
     truth = {name: pixels.labels[half] == 1 for name, half in (("fitted", fitted), ("held out", held_out))}
     temperature = fit_temperature(predict_rows(segmenter, pixels.images[fitted])[:, 0], truth["fitted"])
     raw = predict_rows(segmenter, pixels.images[held_out])

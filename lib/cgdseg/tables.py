@@ -76,12 +76,11 @@ def epochs(history: pd.DataFrame, n_rows: int = 10) -> pd.DataFrame:
     best = history.val_f1.idxmax()
     step = max(1, len(history) // n_rows)
     chosen = sorted({0, *range(step - 1, len(history), step), best, len(history) - 1})
-    table = history.loc[
-        chosen, ["epoch", "val_f1", "val_iou", "val_f1_pooled", "val_loss", "val_mae", "train_loss", "lr"]
-    ]
+    names = {"epoch": "epoch", "val_f1": "F1", "val_iou": "IoU", "val_f1_pooled": "pooled F1", "val_loss": "loss"}
+    names |= {"val_mae": "MAE", "train_loss": "training loss", "lr": "learning rate after"}
+    table = history.loc[chosen, list(names)].rename(columns=names).reset_index(drop=True)
     table.insert(1, "best", ["★" if row == best else "" for row in chosen])
-    names = {"val_f1": "F1", "val_iou": "IoU", "val_f1_pooled": "pooled F1", "val_loss": "loss", "val_mae": "MAE"}
-    return table.rename(columns=names | {"train_loss": "training loss", "lr": "learning rate"}).reset_index(drop=True)
+    return table
 
 
 def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
@@ -101,14 +100,21 @@ def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
     )
 
 
-def overlap_with_test(overlap: pd.DataFrame) -> pd.DataFrame:
-    """What training shares with test, a row a protocol and condition, in columns that a reader understands."""
-    table = overlap[overlap.parts == "train and test"]
-    names = {"images": "shared images", "subjects": "shared subjects", "share_of_images": "% of test images"}
-    table = table.rename(columns=names)
-    table["% of test images"] *= 100
-    table["% of test subjects"] = 100 * table.share_of_subjects
-    return table[["protocol", "condition", *list(names.values())[:2], "% of test images", "% of test subjects"]]
+def overlap(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `audit.overlap` in words that a reader understands; shares are of the second part, in per cent."""
+    names = {"images": "shared images", "files": "shared files", "subjects": "shared subjects"}
+    shares = {"% of images": 100 * found.share_of_images, "% of subjects": 100 * found.share_of_subjects}
+    table = found.rename(columns=names).assign(**shares)
+    return table[["protocol", "condition", "parts", *names.values(), *shares]]
+
+
+def sizes(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """Images by dataset and size in pixels."""
+    rows = []
+    for name, group in by_dataset(manifest, cfg):
+        for (height, width), same in group.groupby(["height", "width"]):
+            rows.append({"dataset": cfg.label(name), "width": width, "height": height, "images": len(same)})
+    return pd.DataFrame(rows)
 
 
 NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}

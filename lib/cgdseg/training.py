@@ -4,6 +4,7 @@ train(cfg, run) reads the splits and the pixel cache and writes data/runs/<run i
 best.safetensors, history.csv, run.json and, until finished, checkpoints/."""
 
 import json
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class Progress:
 
     epoch: int = 0  # finished epochs
     history: list[dict] = field(default_factory=list)
+    scaler: dict | None = None  # of mixed precision in fp16
 
     @property
     def best(self) -> float:
@@ -89,19 +91,26 @@ def to_model(batch: dict[str, Tensor], n_classes: int) -> tuple[Tensor, Tensor]:
     return images, (batch["labels"].unsqueeze(1) == labels).float()
 
 
-def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -> pd.DataFrame:
+def is_finished(folder: Path, mark: str) -> bool:
+    """Whether a folder holds a finished run of this fingerprint with all its files unaltered."""
+    card, weights = read_run(folder), folder / "best.safetensors"
+    if card is None or card["fingerprint"] != mark or not (folder / "history.csv").exists():
+        return False
+    return weights.exists() and sha256(weights) == card["weights_sha256"]
+
+
+def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
     """Train one run to its end and return its history, one row an epoch.
 
     Finished and unchanged: nothing is trained. Interrupted: resumes at the last whole checkpoint, with the same
-    result as an uninterrupted run on the same device and thread count. Anything it depends on changed: starts anew.
-    `on_epoch(history)` is called after each epoch; `stop_after` ends early, as a kill would, for tests."""
+    result as an uninterrupted run on a CPU with the same thread count. Anything it depends on changed: starts anew, and
+    the old run is kept beside it as <run id>.previous. `stop_after` ends early, as a kill would, for tests."""
     torch.set_num_threads(cfg.training.n_threads)
     settings, folder = cfg.training, run_dir(cfg, run)
     cache = open_cache(cfg, cfg.systems[run.system].input_size)
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
     mark = fingerprint(cfg, run, parts)
-    finished = read_run(folder)
-    if finished and finished["fingerprint"] == mark:
+    if is_finished(folder, mark):
         return pd.read_csv(folder / "history.csv")
 
     accelerator = Accelerator(mixed_precision=settings.precision)
@@ -110,7 +119,10 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
     offline = offline_settings(cfg.systems[run.system], model)
     optimizer = optimizer_for(model, settings)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.min_lr)
-    progress = resume(folder, mark, model, optimizer, scheduler)
+    if accelerator.is_main_process:
+        put_aside(folder, mark)
+    accelerator.wait_for_everyone()
+    progress = resume(folder, model, optimizer, scheduler)
 
     n_classes = len(cfg.systems[run.system].classes)
     augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
@@ -119,6 +131,8 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
     loader = _loader(dataset, settings, sampler)
     val_loader = _loader(EyeDataset(cache, parts["val"], None), settings)
     model, optimizer, loader, val_loader = accelerator.prepare(model, optimizer, loader, val_loader)
+    if accelerator.scaler and progress.scaler:
+        accelerator.scaler.load_state_dict(progress.scaler)
     saver = _Saver(folder, mark, accelerator)
 
     for epoch in range(progress.epoch + 1, settings.epochs + 1):
@@ -134,8 +148,6 @@ def train(cfg: Config, run: Run, on_epoch=None, stop_after: int | None = None) -
         progress.history.append(row)
         progress.epoch = epoch
         saver.save(model, optimizer, scheduler, progress, is_best)
-        if on_epoch is not None:
-            on_epoch(pd.DataFrame(progress.history))
         if epoch == stop_after:
             return pd.DataFrame(progress.history)
     if accelerator.is_main_process:
@@ -161,7 +173,8 @@ def _train_epoch(
 ) -> dict[str, float]:
     model.train()
     losses = []
-    bar = tqdm(loader, desc=title, leave=False, disable=None if accelerator.is_main_process else True)
+    hidden = {} if accelerator.is_main_process else {"disable": True}  # TQDM_DISABLE silences the rest
+    bar = tqdm(loader, desc=title, leave=False, **hidden)
     for step, batch in enumerate(bar):
         images, masks = to_model(batch, n_classes)
         with accelerator.autocast():
@@ -234,12 +247,19 @@ def optimizer_tensors(model: nn.Module, optimizer) -> dict[str, Tensor]:
     }
 
 
-def resume(folder: Path, mark: str, model: nn.Module, optimizer, scheduler) -> Progress:
-    """Load the newest whole checkpoint of the same fingerprint into the parts; a fresh Progress when there is none."""
+def put_aside(folder: Path, mark: str) -> None:
+    """Move a run of another fingerprint to <run id>.previous: an edit must not cost finished weights."""
     found = checkpoints.load_newest(folder / "checkpoints")
-    if found is None or found[1]["fingerprint"] != mark:
-        for stale in [*folder.glob("checkpoints/*"), *folder.glob("*.*")]:
-            stale.unlink()
+    if folder.exists() and (found is None or found[1]["fingerprint"] != mark):
+        previous = folder.with_name(f"{folder.name}.previous")
+        shutil.rmtree(previous, ignore_errors=True)
+        folder.rename(previous)
+
+
+def resume(folder: Path, model: nn.Module, optimizer, scheduler) -> Progress:
+    """Load the newest whole checkpoint into the parts; a fresh Progress when there is none."""
+    found = checkpoints.load_newest(folder / "checkpoints")
+    if found is None:
         return Progress()
     tensors, meta = found
     checkpoints.load_model(model, _below(tensors, "model."))
@@ -250,7 +270,7 @@ def resume(folder: Path, mark: str, model: nn.Module, optimizer, scheduler) -> P
     scheduler.load_state_dict(meta["scheduler"])
     for group, lr in zip(optimizer.param_groups, meta["scheduler"]["_last_lr"], strict=True):
         group["lr"] = lr
-    return Progress(meta["epoch"], meta["history"])
+    return Progress(meta["epoch"], meta["history"], meta["scaler"])
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -297,5 +317,5 @@ def describe(history: pd.DataFrame) -> str:
     if len(history) < 4:
         return text + "So few epochs only prove that the code runs."
     gain = last.val_f1 - history.val_f1.iloc[-max(2, len(history) // 4) - 1]
-    trend = "still rising: more epochs would help" if gain > 0.003 else "flat: more epochs would change little"
-    return text + f"Over the last quarter F1 moved by {gain:+.4f}: the curve is {trend}."
+    trend = "rose" if gain > 0.003 else "fell" if gain < -0.003 else "stayed where it was"
+    return text + f"Over the last quarter of the epochs F1 {trend} ({gain:+.4f})."

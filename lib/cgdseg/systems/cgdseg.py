@@ -87,6 +87,22 @@ def parts(model: CGDSeg) -> dict[str, list[nn.Parameter]]:
     }
 
 
+def describe(settings: config.CGDSeg) -> str:
+    """What this form of CGDSeg has in place of the paper's parts, in a sentence a part."""
+    backbone, text = settings.backbone, settings.text
+    origin = f"`{backbone.source}`" if backbone.source != "random" else "a small DINOv2 of its own, from random weights"
+    learning = {"lora": "LoRA adapters learn", "full": "all of it learns", "frozen": "nothing of it learns"}
+    words = [f"The backbone is {origin} with {backbone.n_layers} blocks; {learning[backbone.tuning]}."]
+    if text.source == "random":
+        words.append("The text anchor is a fixed random direction for each prompt: no language stands behind it.")
+    else:
+        words.append(f"The text anchor is the mean of {len(text.prompts)} prompts encoded by `{text.source}`.")
+    if settings.detail:
+        words.append(f"A skip of {settings.detail} channels leads from the pixels into the last decoder stage.")
+        words.append("The slides have no such skip.")
+    return " ".join(words)
+
+
 def paper_size() -> config.CGDSeg:
     """The slides' CGDSeg with random weights: the same shapes and counts without a download."""
     return config.CGDSeg(backbone={"source": "random"}, text={"source": "random"})
