@@ -23,7 +23,7 @@ def reports(home) -> str:
 
 
 def executed(said: str) -> list[str]:
-    return sorted(line.split()[2] for line in said.splitlines() if line[9:13] == "done")
+    return sorted(words[2] for line in said.splitlines() if (words := line.split())[1:2] == ["done"])
 
 
 @pytest.fixture(scope="module")

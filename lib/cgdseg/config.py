@@ -194,7 +194,7 @@ class Run(Settings):
 class Config(Settings):
     name: str
     datasets: dict[str, Dataset]
-    conditions: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]  # condition -> datasets it trains on
+    conditions: dict[str, tuple[str, ...]]  # condition -> datasets it trains on
     systems: Annotated[dict[str, System], Field(min_length=1)]
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (42,)
     splits: Splits = Splits()
