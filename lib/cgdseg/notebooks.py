@@ -240,7 +240,8 @@ def lock(path: Path, what: str) -> Iterator[None]:
 
 
 def say(word: str, what: str, more: str) -> None:
-    print(f"{datetime.now():%H:%M:%S}  {word:<4}  {what:<36}  {more}", flush=True)
+    line = f"{datetime.now():%H:%M:%S}  {word:<4}  {what:<36}  {more}\n"
+    print(line, end="", flush=True)  # in one write: unbuffered, a print of its own newline is torn apart by others
 
 
 def _tail(text: str, n_lines: int = 8) -> str:
