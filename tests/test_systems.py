@@ -141,3 +141,13 @@ def test_cost_by_part_adds_up_to_the_whole(kind, tiny_systems):
         model(images)
     assert table.GFLOP.sum() == pytest.approx(counter.get_total_flops() / 1e9, rel=1e-6)
     assert (table.ms > 0).all()
+
+
+def test_the_detail_skip_is_there_only_when_asked_for_and_carries_pixels(tiny_cgdseg):
+    torch.manual_seed(0)
+    settings = tiny_cgdseg.model_copy(update={"detail": 4})
+    plain, detailed = build_system(tiny_cgdseg), build_system(settings).eval()
+    assert plain.detail is None and "detail" in parameter_table(settings, detailed).part.tolist()
+    images = torch.rand(1, 3, *settings.input_size, requires_grad=True)
+    assert detailed(images).shape == (1, 1, *settings.input_size)
+    assert trace(detailed, images.detach())["detail"].shape == (1, 4, 16, 24)

@@ -3,9 +3,7 @@
 write_stand_in(dataset) renders dataset.stand_in into dataset.folder. A pair is complete once its last file, the
 sclera mask, exists; `stand-in.json` says what the folder holds, so a changed spec or renderer renders it anew."""
 
-import ast
 import functools
-import hashlib
 import json
 import multiprocessing
 import os
@@ -19,9 +17,9 @@ import numpy as np
 from pydantic import ValidationError
 from tqdm.auto import tqdm
 
-from cgdseg import eyes
 from cgdseg.config import Dataset, StandIn
 from cgdseg.eyes import IRIS, LOOKS, PUPIL, SCLERA, Factors, render_eye
+from cgdseg.imports import code_digest
 from cgdseg.paths import short
 
 CARD = "stand-in.json"
@@ -140,14 +138,7 @@ def _card(layout: str, spec: StandIn) -> dict:
 @functools.cache
 def renderer_digest() -> str:
     """SHA-256 of the renderer's code; comments and docstrings do not count."""
-    code = hashlib.sha256()
-    for path in sorted(Path(eyes.__file__).parent.glob("*.py")):
-        tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-                node.body = node.body[1:]
-        code.update(f"{path.name}{ast.dump(tree)}".encode())
-    return code.hexdigest()
+    return code_digest(["cgdseg.eyes"])
 
 
 def _claim(folder: Path, card: dict) -> None:
