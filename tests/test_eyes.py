@@ -57,7 +57,13 @@ def centre(mask: np.ndarray) -> np.ndarray:
 
 
 PLAIN = Factors(
-    roll=(0, 0), eye_width=(0.8, 0.8), offset_x=(0, 0), offset_y=(0, 0), perspective_x=(0, 0), perspective_y=(0, 0)
+    spread=(1, 1),
+    roll=(0, 0),
+    eye_width=(0.8, 0.8),
+    offset_x=(0, 0),
+    offset_y=(0, 0),
+    perspective_x=(0, 0),
+    perspective_y=(0, 0),
 ).without("geometry")
 
 

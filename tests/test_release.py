@@ -41,7 +41,7 @@ def test_the_temperature_is_found_again(temperature):
 
 def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     halves = tiny_config.splits.model_copy(update={"val_fraction": 0.5})
-    streamed = tiny_config.training.model_copy(update={"stream": 8, "epochs": 2})
+    streamed = tiny_config.training.model_copy(update={"stream": {"synthetic": 8}, "epochs": 2})
     drawn = tiny_config.datasets["Drawn"].model_copy(update={"stand_in": StandIn(look="randomised", n_images=12)})
     changes = {"splits": halves, "training": streamed, "datasets": {**tiny_config.datasets, "Drawn": drawn}}
     tiny_config = tiny_config.model_copy(update=changes)

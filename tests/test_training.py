@@ -148,7 +148,7 @@ def streaming(cfg):
     """The tiny config with its synthetic set taken for a stand-in, and eyes rendered as they are needed."""
     drawn = cfg.datasets["Drawn"].model_copy(update={"stand_in": StandIn(look="randomised", n_images=12)})
     cfg = cfg.model_copy(update={"datasets": {**cfg.datasets, "Drawn": drawn}})
-    return with_training(cfg, stream=8, epochs=2, augment="none")
+    return with_training(cfg, stream={"synthetic": 8}, epochs=2, augment="none")
 
 
 def test_streamed_eyes_are_new_each_epoch_and_the_same_each_time(tiny_config, run):
@@ -175,7 +175,7 @@ def test_a_streamed_training_resumes_too(tiny_config, run):
 
 def test_streaming_needs_a_stand_in(tiny_config, run):
     with pytest.raises(ValueError, match="no stand-in"):
-        train(with_training(tiny_config, stream=8), run)
+        train(with_training(tiny_config, stream={"synthetic": 8}), run)
 
 
 def test_each_class_learns_its_own_map(tiny_config, tiny_unet):

@@ -168,7 +168,7 @@ class Training(Settings):
     dice_weight: Annotated[float, Field(ge=0)] = 0.6
     precision: Literal["no", "fp16", "bf16"] = "no"  # Accelerate's names; fp16 needs CUDA
     augment: Literal["slides", "upright", "none"] = "slides"  # upright: without vertical flips and quarter turns
-    stream: NonNegativeInt = 0  # entries an epoch rendered afresh, in the looks of the condition's stand-ins; 0: files
+    stream: dict[str, PositiveInt] = {}  # condition -> entries an epoch, rendered afresh in its stand-ins' looks
     n_workers: NonNegativeInt = 0
     n_threads: PositiveInt = 1  # per process; fixed, because thread counts change floating-point sums
 
@@ -225,6 +225,10 @@ class Config(Settings):
                 if name not in self.datasets:
                     known = ", ".join(self.datasets)
                     raise ValueError(f"condition {condition} names the dataset {name}; the config has: {known}")
+        for condition in self.training.stream:
+            if condition not in self.conditions:
+                known = ", ".join(self.conditions)
+                raise ValueError(f"training.stream names the condition {condition}; the config has: {known}")
         return self
 
     def runs(self) -> list[Run]:
@@ -240,6 +244,10 @@ class Config(Settings):
             raise ValueError(f"config {self.name} has no run {run.name}; it has: {known}")
         return run
 
+    def streamed(self, run: Run) -> int:
+        """Entries an epoch that are rendered afresh for a run; 0 where it reads files."""
+        return self.training.stream.get(run.condition, 0)
+
     def label(self, dataset: str) -> str:
         """The dataset's name as tables and figures print it; stand-ins are marked."""
         return f"{dataset} stand-in" if self.datasets[dataset].stand_in else dataset
@@ -253,7 +261,8 @@ class Config(Settings):
             "datasets": {name: self.datasets[name] for name in self.conditions[run.condition]},
             "system": self.systems[run.system],
             "splits": self.splits,
-            "training": self.training.model_copy(update={"n_workers": 0}),  # who loads the batches changes none
+            "training": self.training.model_copy(update={"n_workers": 0, "stream": {}}),  # the workers change nothing
+            "stream": self.streamed(run),
             "seed": run.seed,
         }
         return f"{run.name}-{digest(recipe)[:8]}"

@@ -42,7 +42,7 @@ def publish(cfg: Config, run: Run, folder: Path = paths.RELEASE) -> pd.DataFrame
         raise ValueError(
             f"{paths.short(source)} has {megabytes:.1f} MB of weights, over {LIMIT_MB}: train a smaller one"
         )
-    if not cfg.training.stream:
+    if not cfg.streamed(run):
         raise ValueError("publishing needs eyes that neither trained nor chose the epoch: set training.stream")
     pixels = open_cache(cfg, segmenter.input_size)
     fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
@@ -60,6 +60,7 @@ def publish(cfg: Config, run: Run, folder: Path = paths.RELEASE) -> pd.DataFrame
     words = {
         "settings": cfg.systems[run.system],
         "training": cfg.training,
+        "entries": cfg.streamed(run) * cfg.training.epochs,
         "best_epoch": int(history.loc[history.val_f1.idxmax()].epoch),
         "minutes": history.seconds.sum() / 60,
         "commit": card["commit"],

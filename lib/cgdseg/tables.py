@@ -85,7 +85,7 @@ def epochs(history: pd.DataFrame, n_rows: int = 10) -> pd.DataFrame:
 
 def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
     """Seconds an epoch and milliseconds a training entry, validation included."""
-    entries = cfg.training.stream or len(part_ids(cfg, run.condition, "train"))
+    entries = cfg.streamed(run) or len(part_ids(cfg, run.condition, "train"))
     seconds = history.seconds.median()
     return pd.DataFrame(
         [

@@ -15,7 +15,7 @@ STREAM = 1_000_003  # keeps streamed eyes apart from those of the stand-ins' own
 
 
 class RenderedEyes(Dataset):
-    """cfg.training.stream eyes an epoch, never the same twice, in the looks of the condition's stand-ins by turns."""
+    """cfg.streamed(run) eyes an epoch, never the same twice, in the looks of the condition's stand-ins by turns."""
 
     def __init__(self, cfg: Config, run: Run, augment: A.Compose | None = None):
         stand_ins = [cfg.datasets[name].stand_in for name in cfg.conditions[run.condition]]
@@ -23,7 +23,7 @@ class RenderedEyes(Dataset):
             raise ValueError(f"training.stream: the condition {run.condition} has a dataset that is no stand-in")
         self.looks = [stand_in_factors(spec) for spec in stand_ins]
         self.size = cfg.systems[run.system].input_size
-        self.n, self.seed, self.augment = cfg.training.stream, STREAM + run.seed, augment
+        self.n, self.seed, self.augment = cfg.streamed(run), STREAM + run.seed, augment
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that outlive an epoch
 
     def set_epoch(self, epoch: int) -> None:

@@ -28,6 +28,8 @@ def photograph(planes: np.ndarray, v: SimpleNamespace) -> np.ndarray:
     for plane, gain in zip(planes, gains.tolist(), strict=True):
         plane *= field
         plane *= gain
+    if v.stains:
+        _stain(planes, v, rng)
     if v.noise > 0.02:
         _add_noise(planes, v, rng)
     image = cv2.merge(np.clip(planes, 0, 255, out=planes).astype(np.uint8))
@@ -44,6 +46,13 @@ def _light_field(v: SimpleNamespace, rng: np.random.Generator, height: int, widt
     if v.patchy:
         field *= 1 + v.patchy * banks.soft_field(rng, 3, height, width)
     return np.maximum(field, 0.12, out=field)
+
+
+def _stain(planes: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> None:
+    _, height, width = planes.shape
+    clouds = banks.scaled(banks.clouds(), rng, height, width, 10 ** rng.uniform(-0.7, 0.4))
+    for plane, share in zip(planes, (v.stains * rng.normal(0.7, 0.5, 3)).tolist(), strict=True):
+        plane *= np.clip(clouds * share + 1, 0.3, 2)
 
 
 def _add_noise(planes: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> None:
@@ -76,7 +85,14 @@ def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) ->
         soft = cv2.GaussianBlur(image, (0, 0), 0.004 * width)
         amount = rng.uniform(0.4, 1.4)
         image = cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
-    image = _tone(image, v)
+    if v.refilter > 0.03:
+        n = 3 if rng.random() < 0.5 or width < 160 else 5
+        kernel = rng.standard_normal((n, n)) * (v.refilter / n)
+        kernel[n // 2, n // 2] += 1
+        image = cv2.filter2D(image, -1, kernel / kernel.sum())
+    if v.local_contrast:
+        image = _equalise(image, rng)
+    image = _tone(image, v, rng)
     if v.jpeg:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, round(v.jpeg_quality)])
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
@@ -102,12 +118,21 @@ def _shake(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
-def _tone(image: np.ndarray, v: SimpleNamespace) -> np.ndarray:
-    """Saturation and tone curve."""
-    if abs(v.saturation - 1) > 0.02:
-        s = v.saturation
-        luma = np.array([0.299, 0.587, 0.114])
-        image = cv2.transform(image, (s * np.eye(3) + (1 - s) * luma[None]).astype(np.float32))
+def _equalise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Local contrast of the lightness (CLAHE)."""
+    cells = int(rng.integers(2, 7))
+    lightness, *colours = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb))
+    lightness = cv2.createCLAHE(rng.uniform(1.0, 4.0), (cells, cells)).apply(lightness)
+    return cv2.cvtColor(cv2.merge([lightness, *colours]), cv2.COLOR_YCrCb2RGB)
+
+
+def _tone(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
+    """Colour and tone curve."""
+    luma = np.array([0.299, 0.587, 0.114])
+    mix = v.saturation * np.eye(3) + (1 - v.saturation) * luma
+    other = v.recolour * rng.standard_normal((3, 3))
+    mix += other - other.mean(1, keepdims=True)  # white stays white
+    image = cv2.transform(image, mix.astype(np.float32))
     level = np.arange(256) / 255
     level = level**v.gamma
     bend = np.clip(0.5 + (level - 0.5) * v.contrast, 0, 1)

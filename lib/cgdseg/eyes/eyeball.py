@@ -34,6 +34,7 @@ def _sclera(scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> np.nd
     tint = np.array([0.0, -0.03, -0.07])
     tint = tint + v.sclera_yellow * np.array([0.01, -0.04, -0.22]) + v.sclera_pink * np.array([0.03, -0.13, -0.09])
     tint = tint + v.sclera_blue * np.array([-0.14, -0.05, 0.05])
+    tint = tint + v.sclera_skin * np.log(v.skin / v.skin.max())  # light that the lids throw back
     base = (v.sclera_light * np.exp(tint)).tolist()
     # red where thin tissue covers it: towards both corners, and at the lower lid
     red = np.abs(ball.x + 0.05)
@@ -111,7 +112,7 @@ def _iris_table(v: SimpleNamespace, detail: float) -> np.ndarray:
     table = np.empty((n_r, n_a + 1, 4), np.float32)
     for c in range(3):
         table[:, :-1, c] = (mix * (dark[c] - light[c]) + light[c]) * tone + 0.03 * pupil
-    table[..., 3] = 1 / (1 + np.exp(np.clip((r - 1 + 0.3 * v.limbus) / (0.3 * v.limbus), -40, 40)))
+    table[..., 3] = 1 / (1 + np.exp(np.clip((r - 1) / (0.3 * v.limbus), -40, 40)))  # half way at the labels' edge
     table[:, -1, :3] = table[:, 0, :3]
     return table
 

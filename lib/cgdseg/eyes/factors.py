@@ -46,6 +46,9 @@ class Factors(BaseModel):
     label_under_reflections: bool = True  # False: bright reflections are `other`
     label_caruncle: bool = False  # True: the caruncle counts as sclera
 
+    # how far each group of an image goes from its neutral point towards what its ranges drew
+    spread: Range = (0.4, 1.0)
+
     # geometry: eyeball, lids, iris
     opening: Range = _spread("geometry", 0.65, 1.2, 0.95, "lid opening; 1 is relaxed, 0 closed")
     squint: Chance = _chance("geometry", 0.2, 0.0, "a narrowed eye")
@@ -89,6 +92,9 @@ class Factors(BaseModel):
     sclera_yellow: Range = _spread("sclera_colour", 0.0, 0.9, 0.2, "yellowish tint", "subject")
     sclera_pink: Range = _spread("sclera_colour", 0.0, 0.9, 0.2, "pink tint")
     sclera_blue: Range = _spread("sclera_colour", 0.0, 0.6, 0.1, "bluish tint", "subject")
+    sclera_skin: Range = _spread(
+        "sclera_colour", 0.0, 0.3, 0.0, "how far it takes on the skin's hue, by light from the lids"
+    )
     canthus_red: Range = _spread("sclera_colour", 0.0, 1.0, 0.3, "redness towards the corners")
     mottle: Range = _spread("sclera_colour", 0.0, 1.0, 0.0, "cloudy unevenness of the sclera")
     vessels: Range = _spread("sclera_colour", 0.0, 0.9, 0.0, "contrast of the blood vessels, squared law")
@@ -109,10 +115,12 @@ class Factors(BaseModel):
     contrast: Range = _spread("illuminant", 0.75, 1.35, 1.0, "slope of the tone curve")
     haze: Range = _spread("illuminant", 0.0, 0.14, 0.0, "veil of stray light")
     saturation: Range = _spread("illuminant", 0.4, 1.35, 1.0, "strength of the colours")
+    recolour: Range = _spread("illuminant", 0.0, 0.3, 0.0, "mixing of the colour channels: unknown lamps and sensors")
     light_x: Range = _spread("illuminant", -1.0, 1.0, 0.0, "where the light comes from, left to right")
     light_y: Range = _spread("illuminant", -1.0, 0.4, -0.5, "where the light comes from, top to bottom")
     light_fall: Range = _spread("illuminant", 0.0, 0.5, 0.0, "fall-off of the light over the frame")
     patchy: Range = _spread("illuminant", 0.0, 0.3, 0.0, "soft shadows of unseen things")
+    stains: Range = _spread("illuminant", 0.0, 0.07, 0.0, "coloured clouds of every size over the frame")
     vignette: Range = _spread("illuminant", 0.0, 0.45, 0.0, "darkening of the frame's corners")
 
     # skin
@@ -145,6 +153,7 @@ class Factors(BaseModel):
     lash_dark: Range = _spread("lashes", 0.35, 1.0, 0.7, "opacity of the lashes", "subject")
     lash_band: Range = _spread("lashes", 0.0, 0.9, 0.0, "dark band of lash roots along the upper lid", "subject")
     liner: Chance = _chance("lashes", 0.12, 0.0, "eyeliner")
+    strands: Chance = _chance("lashes", 0.12, 0.0, "single hairs that fall over the frame")
     lash_shadow: Range = _spread("lashes", 0.0, 0.5, 0.0, "shadow of the lashes on the eyeball")
 
     # margin: the wet lid edges
@@ -182,6 +191,10 @@ class Factors(BaseModel):
     jpeg_quality: Range = _spread("degradation", 25, 92, 95, "its quality")
     small: Chance = _chance("degradation", 0.15, 0.0, "taken at lower resolution and enlarged")
     sharpen: Chance = _chance("degradation", 0.25, 0.0, "over-sharpened")
+    refilter: Range = _spread(
+        "degradation", 0.0, 0.3, 0.0, "random small filter: halos, smear, ringing of lens and phone"
+    )
+    local_contrast: Chance = _chance("degradation", 0.2, 0.0, "contrast raised locally, as phones do")
 
     def without(self, group: str) -> "Factors":
         """Return the factors with every range of `group` collapsed to its neutral point."""
@@ -221,12 +234,36 @@ def draw(factors: Factors, seed: int, index: int, subject: int | None, eye: str 
     eye = eye or ("L" if side < 0.5 else "R")
     sources = {"subject": stream(*person, 0), "eye": stream(*person, 1 + _EYES[eye]), "image": image}
     values = {}
+    calm, wild = factors.spread
     for scope, names in _NAMES.items():
         low, width = _bounds(factors, scope)
-        values.update(zip(names, (low + width * sources[scope].random(len(names))).tolist(), strict=True))
+        drawn = low + width * sources[scope].random(len(names))
+        if calm < 1:
+            neutral, group = _NEUTRAL[scope]
+            strength = calm + (wild - calm) * sources[scope].random(len(_TYPICAL) + 1)
+            strength[-1] = 1
+            drawn = neutral + strength[group] * (drawn - neutral)
+        values.update(zip(names, drawn.tolist(), strict=True))
     for name in _CHANCES:
         values[name] = values[name] > 0
     return SimpleNamespace(**values, eye=eye, person=person[-1], eye_stream=sources["eye"], image=(seed, index))
 
 
 _CHANCES = [name for name, extra in _EXTRAS.items() if not isinstance(extra["neutral"], tuple)]
+# groups whose neutral point is what most eyes and photographs are like; that of the others is absence
+_TYPICAL = ("geometry", "gaze", "crop", "sclera_colour", "illuminant", "skin", "iris", "degradation")
+
+
+def _calmed(name: str) -> int:
+    """Number of the factor's group in _TYPICAL, -1 for what `spread` leaves alone."""
+    group = _EXTRAS[name]["group"]
+    return _TYPICAL.index(group) if group in _TYPICAL and name not in _CHANCES else -1
+
+
+_NEUTRAL = {
+    scope: (
+        np.array([0.0 if name in _CHANCES else _EXTRAS[name]["neutral"][0] for name in names]),
+        np.array([_calmed(name) for name in names]),
+    )
+    for scope, names in _NAMES.items()
+}

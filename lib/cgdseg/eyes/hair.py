@@ -20,6 +20,8 @@ def draw_lashes(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, tuple[sli
     canvas = np.zeros(scene.size, np.uint8)
     _upper(canvas, scene, v, rng)
     _lower(canvas, scene, v, rng)
+    if v.strands:
+        _loose(canvas, scene, v, rng)
     rows, columns = np.flatnonzero(canvas.any(1)), np.flatnonzero(canvas.any(0))
     if not len(rows):
         return None
@@ -70,6 +72,15 @@ def _lower(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     elbow = np.stack([0.35 * fan, np.full(n, 0.55)], 1) * length[:, None]
     tip = np.stack([1.1 * fan, rng.uniform(0.6, 1.0, n)], 1) * length[:, None]
     _strokes(canvas, scene, v, np.stack([x, y], 1), elbow, tip, 0.75 * v.lash_width)
+
+
+def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
+    """Long hairs that hang into the picture, near one another."""
+    n = int(rng.integers(1, 9))
+    start = rng.uniform((-1.6, -1.2), (1.6, 0.4)) + rng.normal(0, 0.12, (n, 2))
+    run = rng.normal(0, 1.2, 2) + rng.normal(0, 0.15, (n, 2))
+    bend = 0.5 * run + rng.normal(0, 0.25, 2) + rng.normal(0, 0.05, (n, 2))
+    _strokes(canvas, scene, v, start, bend, run, 0.8 * v.lash_width)
 
 
 def _strokes(canvas, scene: Scene, v: SimpleNamespace, root, elbow, tip, width: float) -> None:

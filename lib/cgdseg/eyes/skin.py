@@ -59,11 +59,12 @@ def paint_skin(scene: Scene, v: SimpleNamespace) -> np.ndarray:
     relief = _relief(scene, v, rng, w)
     planes = np.empty((3, height, width), np.float32)
     if v.gloss:
-        # light from the side of a pore or fold that faces it
-        glow = np.minimum(np.maximum(relief, -0.02), 0.06)
-        glow += 0.025
+        # an oily skin mirrors the light where a pore or fold faces it: white, broken patches
+        glow = relief * 14
+        glow += 1
+        np.clip(glow, 0, 3, out=glow)
         glow *= shine
-        glow *= 3.0 * v.gloss
+        glow *= 0.4 * v.gloss**2
     relief += 1
     for plane, colour in zip(planes, (red, green, blue), strict=True):
         np.multiply(colour, relief, out=plane)
@@ -79,7 +80,7 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
     height, width = scene.size
     texels = 250 / scene.scale  # 250 texels of the tile to a canonical unit
     relief = banks.scaled(banks.pores(), rng, height, width, texels)
-    relief *= 0.04 * v.pores * min(1.0, 1.2 / max(texels, 0.5))
+    relief *= 0.06 * v.pores * min(1.0, 1.2 / max(texels, 0.5))
     if v.wrinkles:
         folds = banks.folds()  # fades to 0 away from the lids, and is 0 outside
         u = scene.x * rng.uniform(70, 110)
@@ -88,7 +89,7 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
         t = w * 170
         t += banks.FOLD_ROW
         lines = cv2.remap(folds, u, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        lines *= 0.04 * v.wrinkles**1.5
+        lines *= 0.055 * v.wrinkles**1.5
         relief += lines
     return relief
 
@@ -153,7 +154,8 @@ def _table(v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
     table = np.empty((W_CELLS, X_CELLS, 4), np.float32)
     table[..., :3] = np.exp(log, out=log)
     low = (_bump(_DOWN, v.waterline + 0.1, 0.08) + 0.8 * _bump(_DOWN, v.waterline + 0.3, 0.2)) * _IS_DOWN
-    table[..., 3] = (f.shine + low)[:, None] * (0.5 + 0.5 * f.middle + 0.5 * f.hollow)
+    lit = 0.4 + _bump(_KX, rng.uniform(-1.0, 1.0), 0.6) + 0.5 * f.hollow
+    table[..., 3] = (f.shine + low)[:, None] * lit * np.maximum(1 + 0.6 * _uneven(rng), 0)
     return table
 
 

@@ -1,0 +1,132 @@
+"""What makes a model trained on rendered eyes work on photographs: one thing changed at a time, several seeds.
+
+    python benchmarks/transfer.py factors --photos DIR    # leave one group of the renderer's factors out
+    python benchmarks/transfer.py systems --photos DIR    # what CGDSeg needs to match a U-Net
+
+DIR holds photographs <name>.jpg and hand-drawn masks <name>_mask.png with a green sclera. Every training sees the
+same number of eyes. Finished trainings are kept below data/ (CGDSEG_HOME), so a killed study goes on where it was.
+Writes benchmarks/results/transfer-<study>.csv: variant, seed, set (rendered, photos), image, f1."""
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cgdseg.config import Backbone, CGDSeg, Config, Dataset, Run, Splits, StandIn, System, TextEncoder, Training, UNet
+from cgdseg.data import cache, manifest, splits
+from cgdseg.data.images import read_image
+from cgdseg.data.standins import write_stand_in
+from cgdseg.eyes import GROUPS, LOOKS
+from cgdseg.inference import Segmenter, load_segmenter, photographs, read_sclera
+from cgdseg.metrics import count_pixels, scores
+from cgdseg.training import run_dir, train
+
+RESULTS = Path(__file__).parent / "results"
+SIZE = (96, 128)
+GREEN = (0, 255, 0)
+COLOURS = {"sclera": (255, 0, 0), "iris": (0, 255, 0), "pupil": (0, 0, 255)}
+ALL = "everything"
+CLASSES = ("sclera", "iris", "pupil")
+SMALL_UNET = UNet(input_size=SIZE, channels=(8, 16, 32, 64, 128), classes=CLASSES)
+
+
+def small_cgdseg(patch_size: int = 8, detail: int = 12, hidden_size: int = 64, n_layers: int = 3) -> CGDSeg:
+    backbone = Backbone(source="random", tuning="full", patch_size=patch_size, hidden_size=hidden_size,
+                        n_layers=n_layers, n_heads=4)  # fmt: skip
+    return CGDSeg(input_size=SIZE, classes=CLASSES, backbone=backbone, text=TextEncoder(source="random", width=64),
+                  pyramid=(32, 40, 48), decoder=(48, 40, 24), growth=8, n_dense=2, squeeze=8, head=12,
+                  detail=detail)  # fmt: skip
+
+
+SYSTEMS: dict[str, System] = {
+    "unet": SMALL_UNET,
+    "cgdseg": small_cgdseg(),
+    "no_detail": small_cgdseg(detail=0),
+    "patch_16": small_cgdseg(patch_size=16, hidden_size=128),
+    "patch_4": small_cgdseg(patch_size=4),
+    "detail_24": small_cgdseg(detail=24),
+}
+
+
+def rendered(left_out: str | None = None) -> Dataset:
+    """Eyes with everything varied but one group of factors; what is stored of them only validates."""
+    look = LOOKS["randomised"]
+    narrowed = look.without(left_out) if left_out else look
+    factors = {name: value for name, value in narrowed if value != getattr(look, name)}
+    stand_in = StandIn(look="randomised", n_images=300, seed=11, size=SIZE, factors=factors)
+    root = f"data/raw/transfer/{left_out or ALL}"
+    return Dataset(layout="plain", root=root, domain="synthetic", colours=COLOURS, stand_in=stand_in)
+
+
+def study(name: str, eyes: int, seeds: int) -> Config:
+    left_out = GROUPS if name == "factors" else ()
+    datasets = {ALL: rendered()} | {f"no_{group}": rendered(group) for group in left_out}
+    training = Training(
+        epochs=8, batch_size=16, lr=3e-3, augment="none", stream=dict.fromkeys(datasets, eyes // 8), precision="bf16"
+    )
+    return Config(name=f"transfer-{name}", datasets=datasets, conditions={d: (d,) for d in datasets},
+                  systems=SYSTEMS if name == "systems" else {"unet": SMALL_UNET}, seeds=tuple(range(1, seeds + 1)),
+                  splits=Splits(val_fraction=0.2), training=training)  # fmt: skip
+
+
+def prepare(cfg: Config, n_workers: int) -> None:
+    for dataset in cfg.datasets.values():
+        write_stand_in(dataset, n_workers)
+    eyes, findings = manifest.build_manifest(cfg)
+    manifest.save_manifest(cfg, eyes, findings)
+    splits.save_splits(cfg, splits.make_splits(eyes, cfg))
+    cache.build_cache(cfg, eyes, SIZE, n_workers=n_workers)
+
+
+def train_and_score(cfg: Config, run: Run, photos: Path) -> pd.DataFrame:
+    """One row an image: `rendered` ones with everything varied, stored and never trained on, and the photographs."""
+    cv2.setNumThreads(1)
+    train(cfg, run)
+    segmenter = load_segmenter(run_dir(cfg, run))
+    pixels = cache.open_cache(cfg, SIZE)
+    rows = [row for row, image_id in enumerate(pixels.image_ids) if image_id.startswith(f"{ALL}/")]
+    found = [
+        ("rendered", pixels.image_ids[row], f1(segmenter, pixels.images[row], pixels.labels[row] == 1)) for row in rows
+    ]
+    for path in photographs(photos, photos / "none"):
+        mask = read_sclera(path.with_name(f"{path.stem}_mask.png"), GREEN)
+        found.append(("photos", path.stem, f1(segmenter, read_image(path), mask)))
+    table = pd.DataFrame(found, columns=["set", "image", "f1"])
+    variant = run.system if run.condition == ALL else run.condition
+    return table.assign(variant=variant, seed=run.seed)[["variant", "seed", "set", "image", "f1"]]
+
+
+def f1(segmenter: Segmenter, image: np.ndarray, mask: np.ndarray) -> float:
+    prob = segmenter.predict([image], mask.shape)[0]
+    return float(scores(count_pixels(prob[None], mask[None], segmenter.threshold)).f1.iloc[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=["factors", "systems"])
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--eyes", type=int, default=6400, help="rendered eyes a training sees")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2, help="trainings at a time, one thread each")
+    options = parser.parse_args()
+    cfg = study(options.study, options.eyes, options.seeds)
+    prepare(cfg, options.workers)
+    runs = sorted(cfg.runs(), key=lambda run: run.seed)  # a killed study has whole seeds
+    RESULTS.mkdir(exist_ok=True)
+    target = RESULTS / f"{cfg.name}.csv"
+    tables = []
+    with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
+        jobs = [pool.submit(train_and_score, cfg, run, options.photos) for run in runs]
+        for job in tqdm(jobs, desc=options.study, unit="training"):
+            tables.append(job.result())
+            pd.concat(tables).to_csv(target, index=False, float_format="%.5f")
+    print(pd.concat(tables).groupby(["set", "variant"], sort=False).f1.mean().unstack(0).round(4))
+
+
+if __name__ == "__main__":
+    main()
