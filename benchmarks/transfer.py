@@ -58,7 +58,7 @@ def rendered(left_out: str | None = None) -> Dataset:
     look = LOOKS["randomised"]
     narrowed = look.without(left_out) if left_out else look
     factors = {name: value for name, value in narrowed if value != getattr(look, name)}
-    stand_in = StandIn(look="randomised", n_images=300, seed=11, size=SIZE, factors=factors)
+    stand_in = StandIn(look="randomised", n_images=120, seed=11, size=SIZE, factors=factors)
     root = f"data/raw/transfer/{left_out or ALL}"
     return Dataset(layout="plain", root=root, domain="synthetic", colours=COLOURS, stand_in=stand_in)
 
@@ -97,7 +97,7 @@ def train_and_score(cfg: Config, run: Run, photos: Path) -> pd.DataFrame:
         mask = read_sclera(path.with_name(f"{path.stem}_mask.png"), GREEN)
         found.append(("photos", path.stem, f1(segmenter, read_image(path), mask)))
     table = pd.DataFrame(found, columns=["set", "image", "f1"])
-    variant = run.system if run.condition == ALL else run.condition
+    variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ")
     return table.assign(variant=variant, seed=run.seed)[["variant", "seed", "set", "image", "f1"]]
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["factors", "systems"])
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--eyes", type=int, default=6400, help="rendered eyes a training sees")
+    parser.add_argument("--eyes", type=int, default=3200, help="rendered eyes a training sees")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time, one thread each")
     options = parser.parse_args()

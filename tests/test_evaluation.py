@@ -7,7 +7,7 @@ from scipy import stats
 
 from cgdseg import evaluation, paths, plots, tables, training
 from cgdseg.metrics import pooled_scores
-from cgdseg.statistics import bootstrap_interval, subject_means
+from cgdseg.statistics import bootstrap_interval, crossed_interval, subject_means
 
 
 @pytest.fixture
@@ -108,11 +108,49 @@ def test_the_run_card_is_small_and_the_same_each_time(evaluated):
     assert card.read_bytes() == before and len(before) < 1000
 
 
-def test_baselines_are_scored_like_runs_and_differ(tiny_config):
-    table = evaluation.evaluate_baselines(tiny_config)
-    assert table.groupby("run").size().to_dict() == {"ellipse": 12, "threshold": 12}
-    assert table.f1.between(0, 1).all() and table.groupby("run").f1.mean().nunique() == 2
+def test_references_are_scored_like_runs_and_differ(tiny_config):
+    table = evaluation.evaluate_references(tiny_config)
+    assert table.groupby("run").size().to_dict() == {"ellipse": 12, "release": 12, "threshold": 12}
+    assert table.f1.between(0, 1).all() and table.groupby("run").f1.mean().nunique() == 3
+    grid = tables.side_by_side(evaluation.cross_domain(table)).set_index("run")["Photos"]
+    assert grid.to_dict() == pytest.approx(table.groupby("run").f1.mean().to_dict())
     assert table[table.run == "threshold"].f1.mean() > 0.5  # the drawn eyes are white on skin
+
+
+def test_the_release_models_reliability_counts_every_pixel(tiny_config):
+    table = evaluation.release_reliability(tiny_config, n=5)
+    assert table.dataset.unique().tolist() == ["Photos"] and len(table) == 10
+    assert table.pixels.sum() == 5 * np.prod(tiny_config.evaluation.size)
+    plots.plt.close(plots.reliability(table))
+
+
+def study(change: float) -> pd.DataFrame:
+    """A study of two seeds and five photographs in which `worse` moves every score by `change`."""
+    keys = pd.MultiIndex.from_product([["base", "worse"], [1, 2], ["rendered", "photos"], list("abcde")])
+    rows = keys.to_frame(index=False, name=["variant", "seed", "set", "image"])
+    rows["f1"] = np.random.default_rng(0).random(10)[rows.groupby(["seed", "set", "image"]).ngroup() % 10]
+    return rows.assign(f1=rows.f1 + change * (rows.variant == "worse"))
+
+
+def test_a_study_is_read_as_changes_against_its_baseline():
+    table = tables.transfer(study(-0.25), "base")
+    assert table.variant.tolist() == ["base", "worse"] and table.seeds.tolist() == [2, 2]
+    assert table.loc[1, ["change", "low", "high"]].tolist() == pytest.approx([-0.25] * 3)
+    assert "worse: -25.0 points (-25.0 to -25.0)" in evaluation.read_transfer(table)
+    plots.plt.close(plots.changes(table))
+    assert "For 1 of 1 changes the interval includes zero." in evaluation.read_transfer(
+        tables.transfer(study(0.0), "base")
+    )
+
+
+def test_the_crossed_interval_covers_what_rows_and_columns_might_have_been():
+    rng, n, hits = np.random.default_rng(2), 150, 0
+    for _ in range(n):
+        values = rng.normal(size=(6, 1)) + rng.normal(size=(1, 12)) + rng.normal(size=(6, 12))
+        low, high = crossed_interval(values, 300)
+        hits += low < 0 < high
+    assert hits / n > 0.85  # percentile intervals of six seeds are a little short
+    assert crossed_interval(np.full((2, 3), 0.5)) == (0.5, 0.5)
 
 
 def test_weights_that_notebook_3_did_not_see_are_not_scored(evaluated):

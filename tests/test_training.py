@@ -148,7 +148,7 @@ def streaming(cfg):
     """The tiny config with its synthetic set taken for a stand-in, and eyes rendered as they are needed."""
     drawn = cfg.datasets["Drawn"].model_copy(update={"stand_in": StandIn(look="randomised", n_images=12)})
     cfg = cfg.model_copy(update={"datasets": {**cfg.datasets, "Drawn": drawn}})
-    return with_training(cfg, stream={"synthetic": 8}, epochs=2, augment="none")
+    return with_training(cfg, stream={"synthetic": 8}, epochs=2)
 
 
 def test_streamed_eyes_are_new_each_epoch_and_the_same_each_time(tiny_config, run):

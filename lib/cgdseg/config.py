@@ -167,7 +167,7 @@ class Training(Settings):
     bce_weight: Annotated[float, Field(ge=0)] = 0.4
     dice_weight: Annotated[float, Field(ge=0)] = 0.6
     precision: Literal["no", "fp16", "bf16"] = "no"  # Accelerate's names; fp16 needs CUDA
-    augment: Literal["slides", "upright", "none"] = "slides"  # upright: without vertical flips and quarter turns
+    augment: Literal["slides", "upright", "none"] = "slides"  # of files; upright: no vertical flips, no quarter turns
     stream: dict[str, PositiveInt] = {}  # condition -> entries an epoch, rendered afresh in its stand-ins' looks
     n_workers: NonNegativeInt = 0
     n_threads: PositiveInt = 1  # per process; fixed, because thread counts change floating-point sums

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from cgdseg import paths
 from cgdseg.baselines import BASELINES
+from cgdseg.calibration import calibration_error, reliability
 from cgdseg.config import Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest
@@ -84,19 +85,37 @@ def _count(cfg: Config, segmenter: Segmenter, ids: list[str]) -> tuple[pd.DataFr
     return pd.concat(counts, ignore_index=True), np.concatenate(curves)
 
 
-def evaluate_baselines(cfg: Config) -> pd.DataFrame:
-    """Score predictors that learned nothing on the test images; rows as those of `evaluate_runs`."""
+def evaluate_references(cfg: Config) -> pd.DataFrame:
+    """Score what needs no training here on the test images: the release model, and predictors that learned nothing.
+
+    Rows as those of `evaluate_runs`; the names stand in `run`."""
+    release = load_segmenter()
+    predictors = {"release": lambda image: release.predict([image])[0], **BASELINES}
     people = load_manifest(cfg).set_index("image_id")[["dataset", "subject", "gaze"]]
     ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
     truth = open_cache(cfg, cfg.evaluation.size)
     rows = [truth.row(image_id) for image_id in ids]
     tables = []
-    for name, predict in BASELINES.items():
+    for name, predict in predictors.items():
         pairs = ((predict(truth.images[row])[None], (truth.labels[row] == SCLERA)[None]) for row in rows)
         counts = pd.concat([count_pixels(prob, mask) for prob, mask in pairs], ignore_index=True)
         table = pd.DataFrame({"part": "test", "image_id": ids}).join(people, on="image_id").join(counts)
-        table = table.assign(run=name, system=name, condition="nothing", label=table.dataset.map(cfg.label))
+        table = table.assign(run=name, system=name, condition=name, label=table.dataset.map(cfg.label))
         tables.append(table.join(scores(counts)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def release_reliability(cfg: Config, n: int = 60) -> pd.DataFrame:
+    """Reliability (`calibration.reliability`) of the release model on up to n test images of each dataset."""
+    release, truth = load_segmenter(), open_cache(cfg, cfg.evaluation.size)
+    ids = pd.DataFrame({"image_id": part_ids(cfg, next(iter(cfg.conditions)), "test")})
+    ids["dataset"] = ids.image_id.str.split("/").str[0]
+    tables = []
+    for dataset, group in ids.groupby("dataset", sort=False):
+        rows = [truth.row(i) for i in group.image_id.sample(min(n, len(group)), random_state=0)]
+        probs = np.stack([release.predict([truth.images[row]])[0] for row in rows])
+        found = reliability(probs, truth.labels[rows] == SCLERA)
+        tables.append(found.assign(dataset=cfg.label(dataset), error=calibration_error(found, foreground=True)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -214,6 +233,19 @@ def read_gaps(gaps: pd.DataFrame) -> str:
         return f"{row.run} on {row.dataset} (F1 {home:.1f} % at home, {away:.1f} % there)"
 
     return f"The widest gap is that of {words(widest)}, the narrowest that of {words(narrowest)}."
+
+
+def read_transfer(table: pd.DataFrame) -> str:
+    """A study of benchmarks/transfer.py (`tables.transfer`) in words."""
+    base, rest = table.iloc[0], table.iloc[1:]
+    lines = [
+        f"- {row.variant}: {100 * row.change:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+        for row in rest.itertuples()
+        if row.high < 0 or row.low > 0
+    ]
+    start = f"The baseline, {base.variant}, reaches F1 {base['photographs F1']:.3f} on photographs. "
+    unsure = f"For {len(rest) - len(lines)} of {len(rest)} changes the interval includes zero"
+    return start + (f"{unsure}; the others:\n\n" + "\n".join(lines) if lines else f"{unsure}.")
 
 
 def read_closed(closed: pd.DataFrame) -> str:

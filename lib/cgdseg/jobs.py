@@ -58,9 +58,15 @@ STAGES = {
         reads=lambda cfg: [
             *[paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
             *[paths.run_card(cfg.name, run.name) for run in cfg.runs()],
+            paths.RELEASE / "run.json",
         ],
     ),
-    "05_domain_gap": Stage(reads=lambda cfg: [paths.scores_csv(cfg.name)]),
+    "05_domain_gap": Stage(
+        reads=lambda cfg: [
+            *[paths.scores_csv(cfg.name), paths.references_csv(cfg.name)],
+            *sorted(paths.RESULTS.glob("transfer-*.csv")),
+        ],
+    ),
 }
 
 

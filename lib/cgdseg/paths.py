@@ -14,6 +14,7 @@ CONFIGS = ROOT / "configs"
 NOTEBOOKS = ROOT / "notebooks"
 CLAIMS = ROOT / "data" / "claims.yaml"
 LIB = ROOT / "lib"
+RESULTS = ROOT / "benchmarks" / "results"  # measured once, committed, read by notebooks
 RELEASE = LIB / "cgdseg" / "release"  # the model that ships with the repository
 
 
@@ -51,6 +52,10 @@ def pixels_dir(config: str, size: tuple[int, int]) -> Path:
 def run_card(config: str, run: str) -> Path:
     """What notebook 03 says of one trained run: small, deterministic, read by notebooks 04 and later."""
     return cache_dir(config) / "runs" / f"{run}.json"
+
+
+def references_csv(config: str) -> Path:
+    return cache_dir(config) / "references.csv"
 
 
 def report_dir(config: str) -> Path:

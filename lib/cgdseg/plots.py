@@ -215,6 +215,29 @@ def threshold_sweep(table: pd.DataFrame, chosen: float) -> Figure:
     return grid.figure
 
 
+def changes(table: pd.DataFrame) -> Figure:
+    """Change of F1 with its 95 % interval, a line a variant (`tables.transfer`; the baseline's row is left out)."""
+    rows = table[table.low.notna()].iloc[::-1]
+    figure, axis = plt.subplots(figsize=(7, 0.3 * len(rows) + 0.9), layout="constrained")
+    whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows.change.to_numpy())
+    axis.errorbar(rows.change, rows.variant, xerr=whiskers, fmt="o", capsize=2, color="C0")
+    axis.axvline(0, color="0.6", linewidth=1, linestyle=":")
+    axis.set(xlabel="change of F1 on photographs, with 95 % interval", ylabel="")
+    sns.despine(ax=axis, left=True)
+    return figure
+
+
+def reliability(table: pd.DataFrame) -> Figure:
+    """Share of sclera among pixels against the probability given to them, a line a dataset; the diagonal is ideal."""
+    figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+    axis.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
+    for name, rows in table.groupby("dataset", sort=False):
+        axis.plot(rows.said, rows.found, marker="o", markersize=4, label=f"{name} (error {rows.error.iloc[0]:.3f})")
+    axis.set(xlabel="probability of sclera", ylabel="share of sclera among these pixels", xlim=(0, 1), ylim=(0, 1))
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def gap_chart(table: pd.DataFrame) -> Figure:
     """A line from validation to each test set, one a run: its slope is the domain gap."""
     order = list(dict.fromkeys(table.dataset))

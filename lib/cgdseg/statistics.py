@@ -18,6 +18,17 @@ def subject_means(scores: pd.DataFrame, by: list[str], score: str = "f1", n_resa
     return pd.DataFrame(rows, columns=[*by, score, "low", "high", "images", "subjects"])
 
 
+def crossed_interval(values: np.ndarray, n_resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Percentile interval of the mean of values (S, N) when both rows and columns are drawn with replacement.
+
+    For S seeds and N images: how far the mean might lie elsewhere with other seeds and other images."""
+    rng = np.random.default_rng(seed)
+    rows, columns = (rng.integers(n, size=(n_resamples, n)) for n in values.shape)
+    means = values[rows[:, :, None], columns[:, None, :]].mean(axis=(1, 2))
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def bootstrap_interval(group: pd.DataFrame, score: str, n_resamples: int, seed: int = 0) -> tuple[float, float]:
     """Percentile interval of the mean over images when subjects are drawn with replacement."""
     people = group.groupby("subject")[score].agg(["sum", "count"]).to_numpy()

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from cgdseg.config import Config, Run
 from cgdseg.data.audit import exact_duplicates, near_duplicates
 from cgdseg.data.cache import PixelCache
 from cgdseg.data.splits import load_splits, part_ids, select_ids
+from cgdseg.statistics import crossed_interval
 
 
 def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
@@ -117,6 +119,28 @@ def sizes(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def transfer(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """A study of benchmarks/transfer.py, a row a variant: F1 on photographs, its change against the baseline variant
+    with a 95 % interval over seeds and images, and F1 on rendered eyes. The most harmful change comes first."""
+    means = rows.groupby(["variant", "set"]).f1.mean().unstack()
+    grids = {
+        v: g.pivot(index="seed", columns="image", values="f1") for v, g in rows[rows.set == "photos"].groupby("variant")
+    }
+    found = []
+    for variant, grid in grids.items():
+        change = (grid - grids[baseline]).dropna(how="all")
+        low, high = crossed_interval(change.to_numpy()) if variant != baseline else (np.nan, np.nan)
+        rest = {
+            "change": change.to_numpy().mean(),
+            "low": low,
+            "high": high,
+            "rendered eyes F1": means.rendered[variant],
+        }
+        found.append({"variant": variant, "photographs F1": means.photos[variant], **rest, "seeds": len(change)})
+    table = pd.DataFrame(found).sort_values("change")
+    return pd.concat([table[table.variant == baseline], table[table.variant != baseline]], ignore_index=True)
+
+
 NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}
 NAMES |= {"test f1": "test F1", "test f1 synthetic": "test F1, synthetic"}
 
@@ -130,6 +154,16 @@ def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
     """The test rows of `evaluation.cross_domain`: F1 with its interval, then its company."""
     columns = ["run", "dataset", "f1", "low", "high", "pooled f1", "iou", "precision", "recall", "mae"]
     return for_reading(summary[summary.part == "test"], [*columns, "images", "subjects"])
+
+
+def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
+    """Test F1 of `evaluation.cross_domain`: a row a run, a column a dataset, and their mean where there are several."""
+    test = summary[summary.part == "test"]
+    grid = test.pivot(index="run", columns="dataset", values="f1")
+    grid = grid.loc[test.run.unique(), test.dataset.unique()]
+    if grid.shape[1] > 1:
+        grid["mean"] = grid.mean(axis=1)
+    return grid.reset_index().rename_axis(columns=None)
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:

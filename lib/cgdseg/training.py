@@ -126,7 +126,7 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
 
     n_classes = len(cfg.systems[run.system].classes)
     augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
-    dataset = RenderedEyes(cfg, run, augment) if cfg.streamed(run) else EyeDataset(cache, parts["train"], augment)
+    dataset = RenderedEyes(cfg, run) if cfg.streamed(run) else EyeDataset(cache, parts["train"], augment)
     sampler = EpochSampler(len(dataset), run.seed)
     loader = _loader(dataset, settings, sampler)
     val_loader = _loader(EyeDataset(cache, parts["val"], None), settings)
