@@ -19,10 +19,9 @@ from tqdm import tqdm
 
 from cgdseg.config import Backbone, CGDSeg, Config, Dataset, Run, Splits, StandIn, System, TextEncoder, Training, UNet
 from cgdseg.data import cache, manifest, splits
-from cgdseg.data.images import read_image
 from cgdseg.data.standins import write_stand_in
 from cgdseg.eyes import GROUPS, LOOKS
-from cgdseg.inference import Segmenter, load_segmenter, photographs, read_sclera
+from cgdseg.inference import Segmenter, load_segmenter, score_photographs
 from cgdseg.metrics import count_pixels, scores
 from cgdseg.training import run_dir, train
 
@@ -93,10 +92,9 @@ def train_and_score(cfg: Config, run: Run, photos: Path) -> pd.DataFrame:
     found = [
         ("rendered", pixels.image_ids[row], f1(segmenter, pixels.images[row], pixels.labels[row] == 1)) for row in rows
     ]
-    for path in photographs(photos, photos / "none"):
-        mask = read_sclera(path.with_name(f"{path.stem}_mask.png"), GREEN)
-        found.append(("photos", path.stem, f1(segmenter, read_image(path), mask)))
     table = pd.DataFrame(found, columns=["set", "image", "f1"])
+    scored = score_photographs(lambda image: segmenter.predict([image])[0], photos, GREEN)
+    table = pd.concat([table, scored.assign(set="photos")])
     variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ")
     return table.assign(variant=variant, seed=run.seed)[["variant", "seed", "set", "image", "f1"]]
 

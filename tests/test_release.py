@@ -1,13 +1,15 @@
 """The release model: calibrated probabilities, a card filled by the numbers, prediction with nothing trained before."""
 
 import json
+from pathlib import Path
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cgdseg import release, training
+from cgdseg import paths, plots, release, training
 from cgdseg.baselines import BASELINES
 from cgdseg.calibration import calibration_error, fit_temperature, reliability
 from cgdseg.cli import app
@@ -39,6 +41,26 @@ def test_the_temperature_is_found_again(temperature):
     assert fit_temperature(said, truth) == pytest.approx(temperature, rel=0.05)
 
 
+def pairs(folder: Path) -> Path:
+    """Three rendered eyes beside white masks <stem>_mask.png."""
+    folder.mkdir()
+    for index in range(3):
+        eye = render_eye(LOOKS["syncroi"], 8, index, (60, 80))
+        cv2.imwrite(str(folder / f"{index}.png"), eye.image[..., ::-1])
+        cv2.imwrite(str(folder / f"{index}_mask.png"), np.where(eye.labels == 1, 255, 0).astype(np.uint8))
+    return folder
+
+
+def test_photographs_are_scored_beside_what_costs_nothing(tmp_path):
+    table = release.photograph_scores(pairs(tmp_path / "photos"), paths.RELEASE)
+    assert table.columns.tolist() == ["image", "model", "threshold", "ellipse"] and table.image.tolist() == list("012")
+    assert (table.model > table[["threshold", "ellipse"]].max(axis=1)).all()
+    plt.close(plots.release_picture(table, n=2))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no photographs with masks"):
+        release.photograph_scores(tmp_path / "empty", paths.RELEASE)
+
+
 def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     halves = tiny_config.splits.model_copy(update={"val_fraction": 0.5})
     streamed = tiny_config.training.model_copy(update={"stream": {"synthetic": 8}, "epochs": 2})
@@ -48,8 +70,10 @@ def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     splits.save_splits(tiny_config, splits.make_splits(load_manifest(tiny_config), tiny_config))
     run = tiny_config.run("unet", "synthetic", 42)
     training.train(tiny_config, run)
-    table = release.publish(tiny_config, run, home / "release")
+    photographs = release.photograph_scores(pairs(home / "photos"), training.run_dir(tiny_config, run))
+    table = release.publish(tiny_config, run, home / "release", photographs)
     card = (home / "release" / "MODEL_CARD.md").read_text()
+    assert f"on {len(photographs)} photographs" in card and f"{photographs.model.mean():.4f}" in card
     made = json.loads((home / "release" / "run.json").read_text())
     assert table.part.tolist() == ["sclera"] and f"{table.F1[0]:.4f}" in card
     assert f"{made['temperature']:.3f}" in card and "commit" in card

@@ -220,13 +220,27 @@ def release(
     system: str = "unet",
     condition: str = "randomised",
     seed: int = 42,
+    photographs: Annotated[
+        Path | None, typer.Option(help="photographs beside masks <stem>_mask.png, to be scored for the card")
+    ] = None,
+    colour: Colours = (),
 ):
-    """Calibrate a finished run and publish it as the model that ships with the repository."""
-    from cgdseg.release import publish
+    """Calibrate a finished run and publish it as the model that ships with the repository.
+
+    Writes its weights and card, and with --photographs the README's picture."""
+    from cgdseg.plots import release_picture
+    from cgdseg.release import photograph_scores, publish
+    from cgdseg.training import run_dir
 
     with one_line_errors():
         cfg = load_config(config)
-        typer.echo(publish(cfg, cfg.run(system, condition, seed)).round(4).to_string(index=False))
+        run, table = cfg.run(system, condition, seed), None
+        if photographs:
+            table = photograph_scores(photographs, run_dir(cfg, run), (_colours(colour) or {}).get("sclera"))
+        typer.echo(publish(cfg, run, photographs=table).round(4).to_string(index=False))
+        if photographs:
+            typer.echo(table.round(4).to_string(index=False))
+            release_picture(table).savefig(paths.ROOT / "reports" / "example.png", dpi=110)
     typer.echo(f"see {paths.short(paths.RELEASE / 'MODEL_CARD.md')}")
 
 

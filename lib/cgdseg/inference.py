@@ -3,6 +3,7 @@
 images (H, W, 3) uint8 of any size -> probabilities (H, W) float32 at native or any asked size."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,6 +181,20 @@ def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, thr
         counts = count_pixels(prob[None], mask[None], threshold)
         rows.append(row | scores(counts).iloc[0].to_dict() | {"problem": ""})
     return pd.DataFrame(rows, columns=["file", "f1", "iou", "precision", "recall", "mae", "problem"])
+
+
+def score_photographs(predict: Callable[[np.ndarray], np.ndarray], folder: Path, sclera: RGB | None) -> pd.DataFrame:
+    """F1 of `predict` (image -> probabilities (H, W) at its size) on photographs beside masks <stem>_mask.png.
+
+    Returns a row a photograph: image, f1. Raises BadFile, or FileNotFoundError where there is none."""
+    rows = []
+    for path in photographs(folder, folder):
+        mask = read_sclera(path.with_name(f"{path.stem}_mask.png"), sclera)
+        counts = count_pixels(predict(read_image(path))[None], mask[None])
+        rows.append({"image": path.stem, "f1": float(scores(counts).f1.iloc[0])})
+    if not rows:
+        raise FileNotFoundError(f"{folder} holds no photographs with masks named <stem>_mask.png beside them")
+    return pd.DataFrame(rows)
 
 
 def _by_name(folder: Path, files: list[Path]) -> dict[str, list[Path]]:

@@ -10,6 +10,8 @@ from sklearn.decomposition import PCA
 from cgdseg.config import Config, Dataset, Training
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
+from cgdseg.eyes import LOOKS, render_eye
+from cgdseg.inference import load_segmenter
 from cgdseg.pictures import errors, masks_of, outline
 from cgdseg.tables import by_dataset
 
@@ -213,6 +215,33 @@ def threshold_sweep(table: pd.DataFrame, chosen: float) -> Figure:
     grid.set_titles("{col_name}").set_axis_labels("threshold", "F1, mean over images")
     grid.legend.set_title("")
     return grid.figure
+
+
+def release_picture(photographs: pd.DataFrame, n: int = 8) -> Figure:
+    """The README's picture: rendered eyes segmented by the release model, and its F1 on photographs beside.
+
+    `photographs`: `release.photograph_scores`."""
+    segmenter = load_segmenter()
+    eyes = [render_eye(LOOKS["randomised"], 2026, index, (240, 320)).image for index in range(n)]
+    figure = plt.figure(figsize=(12, 3.7), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[3, 1])
+    for axis, image in zip(left.subplots(2, n // 2, squeeze=False).flat, eyes, strict=True):
+        masks = segmenter.predict_classes([image])[0] >= segmenter.threshold
+        axis.imshow(outline(image, masks, thickness=2))
+        axis.axis("off")
+    left.suptitle("rendered eyes that it never saw: sclera, iris and pupil", fontsize=10)
+    axis = right.subplots()
+    for place, name in enumerate(["model", "threshold", "ellipse"]):
+        axis.scatter(photographs[name], np.full(len(photographs), -place), alpha=0.5, s=22)
+        axis.plot(photographs[name].mean(), -place, "|", color="0.15", markersize=22, markeredgewidth=2)
+        axis.annotate(
+            f"{photographs[name].mean():.2f}", (photographs[name].mean(), -place + 0.3), ha="center", fontsize=9
+        )
+    names = ["this model", "threshold", "ellipse"]
+    axis.set(yticks=[0, -1, -2], yticklabels=names, xlim=(0, 1), ylim=(-2.5, 0.6), xlabel="F1 of the sclera")
+    axis.grid(axis="y", visible=False)
+    right.suptitle(f"{len(photographs)} photo-like eyes, masks by hand", fontsize=10)
+    return figure
 
 
 def changes(table: pd.DataFrame) -> Figure:

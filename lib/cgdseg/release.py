@@ -12,12 +12,13 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cgdseg import paths
+from cgdseg.baselines import BASELINES
 from cgdseg.calibration import calibration_error, fit_temperature, reliability
-from cgdseg.config import Config, Run
+from cgdseg.config import RGB, Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
 from cgdseg.files import sha256, write_atomic
-from cgdseg.inference import Segmenter, load_segmenter
+from cgdseg.inference import Segmenter, load_segmenter, score_photographs
 from cgdseg.metrics import count_pixels, scores
 from cgdseg.training import read_run, run_dir
 
@@ -30,10 +31,13 @@ def predict_rows(segmenter: Segmenter, images: np.ndarray, batch_size: int = 16)
     return np.concatenate([np.stack(segmenter.predict_classes(list(images[i : i + batch_size]))) for i in starts])
 
 
-def publish(cfg: Config, run: Run, folder: Path = paths.RELEASE) -> pd.DataFrame:
+def publish(
+    cfg: Config, run: Run, folder: Path = paths.RELEASE, photographs: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Calibrate a finished run on its validation eyes, score it on stored eyes nobody used, and write the release.
 
-    A streamed training never reads the stored training part, so that part tests it.
+    A streamed training never reads the stored training part, so that part tests it. `photographs`: what
+    `photograph_scores` made of the run, for the card.
     Returns the scores, a row a class. Raises ValueError when the weights exceed LIMIT_MB."""
     source = run_dir(cfg, run)
     segmenter = replace(load_segmenter(source), temperature=1.0)
@@ -74,12 +78,24 @@ def publish(cfg: Config, run: Run, folder: Path = paths.RELEASE) -> pd.DataFrame
         "foreground_before": calibration_error(before, foreground=True),
         "foreground_after": calibration_error(after, foreground=True),
         "reliability": markdown(after),
+        "photographs": photographs if photographs is None else photographs.drop(columns="image").mean(),
+        "each": photographs if photographs is None else markdown(photographs),
+        "n_photographs": 0 if photographs is None else len(photographs),
+        "looks": pd.read_csv(paths.RESULTS / "looks.csv"),
     }
     environment = Environment(loader=PackageLoader("cgdseg"), undefined=StrictUndefined, keep_trailing_newline=True)
     write_atomic(
         folder / "MODEL_CARD.md", environment.get_template("model_card.md.j2").render(cfg=cfg, run=run, **words)
     )
     return table
+
+
+def photograph_scores(folder: Path, run_folder: Path, sclera: RGB | None = None) -> pd.DataFrame:
+    """F1 on photographs of a run and of what learned nothing, a row a photograph: image, model, threshold, ellipse."""
+    segmenter = load_segmenter(run_folder)
+    predictors = {"model": lambda image: segmenter.predict([image])[0], **BASELINES}
+    tables = [score_photographs(predict, folder, sclera).set_index("image").f1 for predict in predictors.values()]
+    return pd.concat(tables, axis=1, keys=predictors).reset_index()
 
 
 def class_scores(segmenter: Segmenter, probs: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
