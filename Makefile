@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 TOO_OLD := Python 3.11 or newer is needed: run make again with PYTHON=/path/to/python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check release-model lab lock clean
+.PHONY: help env reports test check release-model bench lab lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ release-model: $(READY) ## train and publish the model that ships (hours on a CP
 	$(BIN)/python -m cgdseg.cli run 01_data_audit --config release
 	$(BIN)/python -m cgdseg.cli run 03_training --config release -p SYSTEM=unet -p CONDITION=randomised
 	$(BIN)/python -m cgdseg.cli release
+
+bench: $(READY) ## measure rendering and prediction on this machine, best while it is idle
+	$(BIN)/python benchmarks/render.py --json benchmarks/results/render.json
+	$(BIN)/python benchmarks/predict.py --json benchmarks/results/predict.json
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -1,6 +1,7 @@
 """The release model: calibrated probabilities, a card filled by the numbers, prediction with nothing trained before."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -70,14 +71,14 @@ def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     splits.save_splits(tiny_config, splits.make_splits(load_manifest(tiny_config), tiny_config))
     run = tiny_config.run("unet", "synthetic", 42)
     training.train(tiny_config, run)
-    photographs = release.photograph_scores(pairs(home / "photos"), training.run_dir(tiny_config, run))
-    table = release.publish(tiny_config, run, home / "release", photographs)
+    table, photographs = release.publish(tiny_config, run, home / "release", pairs(home / "photos"))
     card = (home / "release" / "MODEL_CARD.md").read_text()
     assert f"on {len(photographs)} photographs" in card and f"{photographs.model.mean():.4f}" in card
     made = json.loads((home / "release" / "run.json").read_text())
     assert table.part.tolist() == ["sclera"] and f"{table.F1[0]:.4f}" in card
     assert f"{made['temperature']:.3f}" in card and "commit" in card
     segmenter = load_segmenter(home / "release")
+    assert segmenter.mirrored == made["mirrored"]
     assert segmenter.temperature == made["temperature"] != 1
     plain, image = load_segmenter(training.run_dir(tiny_config, run)), np.full((60, 80, 3), 120, np.uint8)
     assert not np.allclose(segmenter.predict([image])[0], plain.predict([image])[0])
@@ -110,6 +111,15 @@ def test_the_shipped_model_beats_what_costs_nothing_on_eyes_it_never_saw():
     ours = mean_f1(segmenter.predict([eye.image for eye in eyes]))
     assert ours > 0.8
     assert ours > 0.2 + max(mean_f1([predict(eye.image) for eye in eyes]) for predict in BASELINES.values())
+
+
+def test_a_mirrored_segmenter_treats_left_and_right_alike():
+    segmenter = replace(load_segmenter(), mirrored=True)
+    image = render_eye(LOOKS["randomised"], seed=31_337, index=2, size=(120, 160)).image
+    one, other = segmenter.predict([image, np.ascontiguousarray(image[:, ::-1])])
+    assert np.allclose(one, other[:, ::-1], atol=1e-5)
+    once = replace(segmenter, mirrored=False).predict([image])[0]
+    assert not np.allclose(one, once, atol=1e-3)
 
 
 def test_predict_needs_no_training(tmp_path):

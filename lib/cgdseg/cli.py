@@ -229,18 +229,16 @@ def release(
 
     Writes its weights and card, and with --photographs the README's picture."""
     from cgdseg.plots import release_picture
-    from cgdseg.release import photograph_scores, publish
-    from cgdseg.training import run_dir
+    from cgdseg.release import publish
 
     with one_line_errors():
         cfg = load_config(config)
-        run, table = cfg.run(system, condition, seed), None
-        if photographs:
-            table = photograph_scores(photographs, run_dir(cfg, run), (_colours(colour) or {}).get("sclera"))
-        typer.echo(publish(cfg, run, photographs=table).round(4).to_string(index=False))
-        if photographs:
-            typer.echo(table.round(4).to_string(index=False))
-            release_picture(table).savefig(paths.ROOT / "reports" / "example.png", dpi=110)
+        sclera = (_colours(colour) or {}).get("sclera")
+        table, seen = publish(cfg, cfg.run(system, condition, seed), photographs=photographs, sclera=sclera)
+        typer.echo(table.round(4).to_string(index=False))
+        if seen is not None:
+            typer.echo(seen.round(4).to_string(index=False))
+            release_picture(seen).savefig(paths.ROOT / "reports" / "example.png", dpi=110)
     typer.echo(f"see {paths.short(paths.RELEASE / 'MODEL_CARD.md')}")
 
 

@@ -42,6 +42,7 @@ class Segmenter:
     threshold: float
     temperature: float  # logits are divided by it: calibrated on validation eyes, 1 where nobody did
     device: torch.device
+    mirrored: bool = False  # each image is also seen mirrored, and both logits are averaged: twice the time
 
     def to_batch(self, images: list[np.ndarray]) -> torch.Tensor:
         """Images (H, W, 3) uint8 -> (B, 3, H, W) in [0, 1] at the input size, on the device."""
@@ -51,7 +52,11 @@ class Segmenter:
     @torch.inference_mode()
     def predict_classes(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
         """Images (H, W, 3) uint8 -> probabilities (K, H, W) float32 of `classes`, at `size` or the image's own."""
-        probs = (self.model(self.to_batch(images)).float() / self.temperature).sigmoid()  # (B, K, H, W)
+        batch = self.to_batch(images)
+        logits = self.model(batch).float()  # (B, K, H, W)
+        if self.mirrored:
+            logits = (logits + self.model(batch.flip(3)).float().flip(3)) / 2
+        probs = (logits / self.temperature).sigmoid()
         sizes = [size or image.shape[:2] for image in images]
         return [
             F.interpolate(prob[None], size=out, mode="bilinear", align_corners=False)[0].cpu().numpy()
@@ -78,7 +83,8 @@ def load_segmenter(folder: str | Path = RELEASE, device: str | None = None) -> S
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = model.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
     calibrated = card["threshold"], card.get("temperature", 1.0)
-    return Segmenter(card["run_id"], model, settings.input_size, settings.classes, *calibrated, where)
+    mirrored = card.get("mirrored", False)
+    return Segmenter(card["run_id"], model, settings.input_size, settings.classes, *calibrated, where, mirrored)
 
 
 def image_files(folder: Path) -> list[Path]:

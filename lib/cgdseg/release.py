@@ -32,13 +32,13 @@ def predict_rows(segmenter: Segmenter, images: np.ndarray, batch_size: int = 16)
 
 
 def publish(
-    cfg: Config, run: Run, folder: Path = paths.RELEASE, photographs: pd.DataFrame | None = None
-) -> pd.DataFrame:
+    cfg: Config, run: Run, folder: Path = paths.RELEASE, photographs: Path | None = None, sclera: RGB | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Calibrate a finished run on its validation eyes, score it on stored eyes nobody used, and write the release.
 
-    A streamed training never reads the stored training part, so that part tests it. `photographs`: what
-    `photograph_scores` made of the run, for the card.
-    Returns the scores, a row a class. Raises ValueError when the weights exceed LIMIT_MB."""
+    A streamed training never reads the stored training part, so that part tests it. Whether it sees each image
+    mirrored as well is chosen by validation F1. `photographs` and `sclera`: see `photograph_scores`.
+    Returns its scores by class, and those on photographs. Raises ValueError when the weights exceed LIMIT_MB."""
     source = run_dir(cfg, run)
     segmenter = replace(load_segmenter(source), temperature=1.0)
     megabytes = (source / "best.safetensors").stat().st_size / 1e6
@@ -51,7 +51,11 @@ def publish(
     pixels = open_cache(cfg, segmenter.input_size)
     fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
     truth = {name: pixels.labels[half] == 1 for name, half in (("fitted", fitted), ("held out", held_out))}
-    temperature = fit_temperature(predict_rows(segmenter, pixels.images[fitted])[:, 0], truth["fitted"])
+    choices = [replace(segmenter, mirrored=mirrored) for mirrored in (False, True)]
+    found = [predict_rows(choice, pixels.images[fitted])[:, 0] for choice in choices]
+    gains = [scores(count_pixels(probs, truth["fitted"], segmenter.threshold)).f1.mean() for probs in found]
+    segmenter, chosen = max(zip(gains, choices, found, strict=True), key=lambda choice: choice[0])[1:]
+    temperature = fit_temperature(chosen, truth["fitted"])
     raw = predict_rows(segmenter, pixels.images[held_out])
     probs = predict_rows(replace(segmenter, temperature=temperature), pixels.images[held_out])
     before, after = (reliability(p[:, 0], truth["held out"]) for p in (raw, probs))
@@ -59,8 +63,9 @@ def publish(
     history = pd.read_csv(source / "history.csv")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "best.safetensors", folder / "best.safetensors")
-    card = read_run(source) | {"temperature": temperature}
+    card = read_run(source) | {"temperature": temperature, "mirrored": segmenter.mirrored}
     write_atomic(folder / "run.json", json.dumps(card, indent=2) + "\n")
+    seen = photograph_scores(photographs, folder, sclera) if photographs else None
     words = {
         "settings": cfg.systems[run.system],
         "training": cfg.training,
@@ -73,25 +78,28 @@ def publish(
         "eyes": len(held_out),
         "scores": markdown(table),
         "temperature": temperature,
+        "gains": gains,
+        "mirrored": segmenter.mirrored,
         "error_before": calibration_error(before),
         "error_after": calibration_error(after),
         "foreground_before": calibration_error(before, foreground=True),
         "foreground_after": calibration_error(after, foreground=True),
         "reliability": markdown(after),
-        "photographs": photographs if photographs is None else photographs.drop(columns="image").mean(),
-        "each": photographs if photographs is None else markdown(photographs),
-        "n_photographs": 0 if photographs is None else len(photographs),
+        "photographs": seen,
+        "each": "" if seen is None else markdown(seen),
         "looks": pd.read_csv(paths.RESULTS / "looks.csv"),
     }
     environment = Environment(loader=PackageLoader("cgdseg"), undefined=StrictUndefined, keep_trailing_newline=True)
     write_atomic(
         folder / "MODEL_CARD.md", environment.get_template("model_card.md.j2").render(cfg=cfg, run=run, **words)
     )
-    return table
+    return table, seen
 
 
 def photograph_scores(folder: Path, run_folder: Path, sclera: RGB | None = None) -> pd.DataFrame:
-    """F1 on photographs of a run and of what learned nothing, a row a photograph: image, model, threshold, ellipse."""
+    """F1 on photographs of a run and of what learned nothing, a row a photograph: image, model, threshold, ellipse.
+
+    `sclera` is its colour in the masks, None for white; see `inference.score_photographs`."""
     segmenter = load_segmenter(run_folder)
     predictors = {"model": lambda image: segmenter.predict([image])[0], **BASELINES}
     tables = [score_photographs(predict, folder, sclera).set_index("image").f1 for predict in predictors.values()]
