@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cgdseg import checkpoints, training
+from cgdseg import checkpoints, tables, training
 from cgdseg.config import StandIn, Training
 from cgdseg.data.stream import RenderedEyes
 from cgdseg.training import EpochSampler, optimizer_for, read_run, run_dir, train
@@ -196,3 +196,10 @@ def test_damaged_weights_are_trained_again_and_an_old_run_is_kept_aside(tiny_con
     assert (folder.with_name(f"{folder.name}.previous") / "best.safetensors").read_bytes() == b"damaged"
     (folder / "history.csv").unlink()
     assert len(train(tiny_config, run)) == tiny_config.training.epochs
+
+
+def test_the_table_of_parts_tells_streamed_eyes(tiny_config, run):
+    cfg = streaming(tiny_config)
+    train = tables.run_parts(cfg, run).set_index("part").loc["train"]
+    assert train.dataset == "rendered afresh" and (train.images, train.entries) == (16, 8)
+    assert tables.run_parts(tiny_config, run).set_index("part").loc["train"].dataset == "Drawn"

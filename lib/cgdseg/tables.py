@@ -63,10 +63,14 @@ def caches(opened: list[PixelCache]) -> pd.DataFrame:
 
 
 def run_parts(cfg: Config, run: Run) -> pd.DataFrame:
-    """What one run trains on, validates on and is tested on: entries and distinct images by dataset."""
-    rows = []
+    """What one run trains on, validates on and is tested on: distinct images, and entries an epoch, by dataset."""
+    rows, streamed = [], cfg.streamed(run)
     splits = load_splits(cfg).query("protocol == @cfg.splits.protocol and condition == @run.condition")
     for part in [part for part in ("train", "val", "test") if (splits.part == part).any()]:
+        if part == "train" and streamed:
+            images = streamed * cfg.training.epochs
+            rows.append({"part": part, "dataset": "rendered afresh", "images": images, "entries": streamed})
+            continue
         ids = pd.Series(select_ids(splits, cfg, run.condition, part))
         for name, group in ids.groupby(ids.str.split("/").str[0]):
             rows.append({"part": part, "dataset": cfg.label(name), "images": group.nunique(), "entries": len(group)})
