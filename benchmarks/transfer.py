@@ -34,9 +34,10 @@ CLASSES = ("sclera", "iris", "pupil")
 SMALL_UNET = UNet(input_size=SIZE, channels=(8, 16, 32, 64, 128), classes=CLASSES)
 
 
-def small_cgdseg(patch_size: int = 8, detail: int = 12, hidden_size: int = 64, n_layers: int = 3) -> CGDSeg:
-    backbone = Backbone(source="random", tuning="full", patch_size=patch_size, hidden_size=hidden_size,
-                        n_layers=n_layers, n_heads=4)  # fmt: skip
+def small_cgdseg(detail: int = 12, **backbone) -> CGDSeg:
+    """The demo's form of CGDSeg, changed."""
+    shape = {"patch_size": 8, "hidden_size": 64, "n_layers": 3, "n_heads": 4, "normalise": "image"}
+    backbone = Backbone(source="random", tuning="full", **shape | backbone)
     return CGDSeg(input_size=SIZE, classes=CLASSES, backbone=backbone, text=TextEncoder(source="random", width=64),
                   pyramid=(32, 40, 48), decoder=(48, 40, 24), growth=8, n_dense=2, squeeze=8, head=12,
                   detail=detail)  # fmt: skip
@@ -45,10 +46,11 @@ def small_cgdseg(patch_size: int = 8, detail: int = 12, hidden_size: int = 64, n
 SYSTEMS: dict[str, System] = {
     "unet": SMALL_UNET,
     "cgdseg": small_cgdseg(),
+    "imagenet_normalisation": small_cgdseg(normalise="imagenet"),
     "no_detail": small_cgdseg(detail=0),
-    "patch_16": small_cgdseg(patch_size=16, hidden_size=128),
-    "patch_4": small_cgdseg(patch_size=4),
     "detail_24": small_cgdseg(detail=24),
+    "patch_4": small_cgdseg(patch_size=4),
+    "patch_16": small_cgdseg(patch_size=16, hidden_size=128),
 }
 
 

@@ -112,3 +112,12 @@ def test_clip_text_tower_loads_from_a_folder(tmp_path):
     CLIPTextModelWithProjection(config).save_pretrained(tmp_path)
     vectors = encode_prompts(TextEncoder(source=str(tmp_path), revision=None))
     assert vectors.shape == (4, 8) and torch.allclose(vectors.norm(dim=1), torch.ones(4), atol=1e-6)
+
+
+@pytest.mark.parametrize(("normalise", "drops_out"), [("image", True), ("imagenet", False)])
+def test_each_images_own_normalisation_makes_the_light_drop_out(dinov2_folder, normalise, drops_out):
+    settings = Backbone(source=str(dinov2_folder), revision=None, tuning="frozen", normalise=normalise)
+    encoder, images = build_patch_encoder(settings, (70, 70)).eval(), torch.rand(2, 3, 70, 70)
+    dim_and_warm = images * torch.tensor([0.6, 0.5, 0.4])[:, None, None] + 0.1
+    with torch.no_grad():
+        assert torch.allclose(encoder(images), encoder(dim_and_warm), atol=0.02) == drops_out

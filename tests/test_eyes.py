@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cgdseg.eyes import GROUPS, IRIS, LOOKS, OTHER, PUPIL, SCLERA, Eye, Factors, render_eye
+from cgdseg.eyes.eyeball import R_MAX, _iris_table
 from cgdseg.eyes.factors import draw
 from cgdseg.eyes.geometry import build_scene
 
@@ -129,6 +130,27 @@ def test_every_factor_changes_the_image(name):
     never, always = (RANDOMISED.model_copy(update={name: end}) for end in ends)
     gaze = {"gaze_side": "l", "gaze_up": "u", "gaze_jitter": "s", "gaze_jitter_y": "s"}.get(name)
     assert any(not same(render(i, never, gaze=gaze), render(i, always, gaze=gaze)) for i in range(25))
+
+
+def test_spread_pulls_typical_groups_towards_their_neutral_point():
+    calm, wild = (RANDOMISED.model_copy(update={"spread": (s, s)}) for s in (0.0, 1.0))
+    for name in ("eye_width", "blur", "upper_height", "skin_tone"):
+        neutral = Factors.model_fields[name].json_schema_extra["neutral"][0]
+        drawn = [[getattr(draw(factors, 5, i, None, None), name) for i in range(40)] for factors in (calm, wild)]
+        assert set(drawn[0]) == {neutral} and np.std(drawn[1]) > 0
+        between = [getattr(draw(RANDOMISED, 5, i, None, None), name) for i in range(40)]
+        assert 0 < np.std(between) < np.std(drawn[1])
+    one, other = (draw(factors, 5, 0, None, None) for factors in (calm, wild))
+    assert one.upper_lashes == other.upper_lashes and one.brow == other.brow  # their neutral point is absence
+
+
+@pytest.mark.parametrize("limbus", [0.02, 0.14])
+def test_the_iris_is_half_transparent_where_its_mask_ends(limbus):
+    """The masks' edge must lie where a person would draw it, whatever the softness."""
+    v = draw(RANDOMISED.model_copy(update={"limbus": (limbus, limbus), "spread": (1, 1)}), 5, 1, None, None)
+    table = _iris_table(v, 1)
+    radii = np.linspace(0, R_MAX, len(table))
+    assert np.interp(1.0, radii, table[:, 0, 3]) == pytest.approx(0.5, abs=0.12)  # a cell is wider than a sharp edge
 
 
 def test_without_all_groups_is_a_plain_eye():

@@ -92,6 +92,9 @@ class Backbone(Settings):
     source: str = "facebook/dinov2-small"
     revision: str | None = "ed25f3a31f01632728cabb09d1542f84ab7b0056"
     tuning: Literal["lora", "full", "frozen"] = "lora"
+    normalise: Literal["imagenet", "image"] = (
+        "imagenet"  # image: each by its own mean and deviation, so light drops out
+    )
     lora_rank: PositiveInt = 8
     lora_alpha: PositiveFloat = 16.0
     patch_size: PositiveInt = 14  # this and the rest: random source only

@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, CLIPTextModelWithProjection, Dinov2Confi
 from transformers.utils import logging as transformers_logging
 
 from cgdseg.config import Backbone, Size, TextEncoder
+from cgdseg.layers import standardise
 
 transformers_logging.disable_progress_bar()
 
@@ -27,10 +28,10 @@ class PatchEncoder(nn.Module):
     images (B, 3, H, W) in [0, 1] -> last-layer patch tokens as a grid (B, C, H // patch, W // patch).
     Where H or W is not a multiple of the patch, the right and bottom rest is not seen (256 = 18 * 14 + 4)."""
 
-    def __init__(self, dinov2: Dinov2Model, input_size: Size):
+    def __init__(self, dinov2: Dinov2Model, input_size: Size, normalise: str = "imagenet"):
         super().__init__()
         patch = dinov2.config.patch_size
-        self.input_size = input_size
+        self.input_size, self.normalise = input_size, normalise
         self.grid = (input_size[0] // patch, input_size[1] // patch)
         self.channels = dinov2.config.hidden_size
         embeddings = dinov2.embeddings
@@ -45,7 +46,8 @@ class PatchEncoder(nn.Module):
             height, width = self.input_size
             raise ValueError(f"images are {tuple(images.shape[-2:])}: resize them to ({height}, {width}) first")
         embeddings = self.dinov2.embeddings
-        tokens = embeddings.patch_embeddings((images - self.mean) / self.std)  # (B, h*w, C)
+        images = standardise(images) if self.normalise == "image" else (images - self.mean) / self.std
+        tokens = embeddings.patch_embeddings(images)  # (B, h*w, C)
         tokens = torch.cat([embeddings.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
         tokens = tokens + embeddings.position_embeddings
         tokens = self.dinov2.layernorm(self.dinov2.encoder(tokens).last_hidden_state)
@@ -67,7 +69,7 @@ def build_patch_encoder(settings: Backbone, input_size: Size) -> PatchEncoder:
     """Load or make a DINOv2 and prepare it for training as `settings.tuning` says.
 
     Raises ValueError naming the keys when a checkpoint does not hold exactly a DINOv2's weights."""
-    encoder = PatchEncoder(_load_dinov2(settings), input_size)
+    encoder = PatchEncoder(_load_dinov2(settings), input_size, settings.normalise)
     if settings.tuning == "full":
         return encoder
     encoder.requires_grad_(False)

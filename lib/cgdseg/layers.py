@@ -14,6 +14,12 @@ def resize(features: Tensor, size: Size) -> Tensor:
     return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
+def standardise(images: Tensor) -> Tensor:
+    """Each channel of each image to mean 0 and deviation 1: the colour and strength of the light drop out."""
+    deviation, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
+    return (images - mean) / (deviation + 1e-3)
+
+
 class TextGrounding(nn.Module):
     """Slide "Cross-Attention Grounding": patches ask, the text anchor answers; residual and LayerNorm.
 
@@ -122,7 +128,6 @@ class Detail(nn.Sequential):
 
     def __init__(self, channels: int):
         super().__init__(
-            nn.BatchNorm2d(3),
             nn.Conv2d(3, channels, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
@@ -130,6 +135,9 @@ class Detail(nn.Sequential):
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(standardise(images))
 
 
 class Head(nn.Module):

@@ -93,6 +93,8 @@ def describe(settings: config.CGDSeg) -> str:
     origin = f"`{backbone.source}`" if backbone.source != "random" else "a small DINOv2 of its own, from random weights"
     learning = {"lora": "LoRA adapters learn", "full": "all of it learns", "frozen": "nothing of it learns"}
     words = [f"The backbone is {origin} with {backbone.n_layers} blocks; {learning[backbone.tuning]}."]
+    if backbone.normalise == "image":
+        words.append("Each image is normalised by its own mean and deviation; the slides take those of ImageNet.")
     if text.source == "random":
         words.append("The text anchor is a fixed random direction for each prompt: no language stands behind it.")
     else:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cgdseg import config
-from cgdseg.layers import resize
+from cgdseg.layers import resize, standardise
 
 
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -35,12 +35,6 @@ class UNet(nn.Module):
         for block, skip in zip(self.decoder, skips[-2::-1], strict=True):
             features = block(torch.cat([resize(features, skip.shape[-2:]), skip], dim=1))
         return self.head(features)
-
-
-def standardise(images: Tensor) -> Tensor:
-    """Each channel of each image to mean 0 and deviation 1: the colour and strength of the light drop out."""
-    deviation, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
-    return (images - mean) / (deviation + 1e-3)
 
 
 def build_unet(settings: config.UNet) -> UNet:
