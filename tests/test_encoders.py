@@ -8,7 +8,7 @@ from peft import LoraConfig
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, Dinov2Config, Dinov2Model
 
 from cgdseg.config import Backbone, TextEncoder
-from cgdseg.encoders import add_lora, build_patch_encoder, encode_prompts, resize_positions
+from cgdseg.encoders import add_lora, build_patch_encoder, encode_prompts, resize_positions, without_weights
 
 TINY = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14, "image_size": 70}
 
@@ -121,3 +121,15 @@ def test_each_images_own_normalisation_makes_the_light_drop_out(dinov2_folder, n
     dim_and_warm = images * torch.tensor([0.6, 0.5, 0.4])[:, None, None] + 0.1
     with torch.no_grad():
         assert torch.allclose(encoder(images), encoder(dim_and_warm), atol=0.02) == drops_out
+
+
+def test_a_local_folders_shape_is_found_without_its_weights(dinov2_folder):
+    (dinov2_folder / "model.safetensors").unlink()
+    shape = without_weights(Backbone(source=str(dinov2_folder)))
+    assert (shape.source, shape.patch_size, shape.hidden_size, shape.n_layers, shape.n_heads) == (
+        "random",
+        14,
+        24,
+        2,
+        2,
+    )

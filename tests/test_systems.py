@@ -1,12 +1,25 @@
 """The contract every system keeps, and CGDSeg's numbers on the slides."""
 
+import json
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+from typer.testing import CliRunner
 
+from cgdseg import config
+from cgdseg.cli import app
 from cgdseg.losses import dice_bce
-from cgdseg.systems import SYSTEMS, build_system, cost_table, offline_settings, parameter_table, trace
+from cgdseg.systems import (
+    SYSTEMS,
+    build_system,
+    cost_table,
+    offline_settings,
+    parameter_counts,
+    parameter_table,
+    trace,
+)
 from cgdseg.systems.cgdseg import CLIP_TEXT_TOWER, against_claims, paper_size
 
 
@@ -151,3 +164,20 @@ def test_the_detail_skip_is_there_only_when_asked_for_and_carries_pixels(tiny_cg
     images = torch.rand(1, 3, *settings.input_size, requires_grad=True)
     assert detailed(images).shape == (1, 1, *settings.input_size)
     assert trace(detailed, images.detach())["detail"].shape == (1, 4, 16, 24)
+
+
+def test_parameters_are_counted_without_a_download(tmp_path):
+    done = CliRunner().invoke(app, ["parameters", "--config", "ssbc2026", "--json", str(tmp_path / "counts.json")])
+    assert done.exit_code == 0, done.output
+    counts = json.loads((tmp_path / "counts.json").read_text())
+    assert (counts["trainable"], counts["total"], counts["lora"]) == (3_185_316, 88_268_324, 147_456)
+    assert sum(counts.values()) == counts["trainable"] + 2 * counts["total"]
+    assert "has no system x" in CliRunner().invoke(app, ["parameters", "--system", "x"]).output
+    strange = config.CGDSeg(backbone={"source": "someone/else"})
+    with pytest.raises(ValueError, match="someone/else is not known without a download"):
+        parameter_counts(strange)
+
+
+def test_adapters_apart_have_an_a_for_each_projection():
+    apart = config.CGDSeg(backbone={"lora_shared": False})
+    assert parameter_counts(apart)["lora"] == 12 * 6 * 8 * 384

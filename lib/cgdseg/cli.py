@@ -215,6 +215,28 @@ def audit(
 
 
 @app.command()
+def parameters(
+    config: ConfigOption = "ssbc2026",
+    system: Annotated[str | None, typer.Option(help="one of the config's systems", show_default="its first")] = None,
+    json: Json = None,
+):
+    """Count the parameters of a system by part, without downloading weights."""
+    from cgdseg.files import write_atomic
+    from cgdseg.outputs import to_json
+    from cgdseg.systems import parameter_counts
+
+    with one_line_errors():
+        systems = load_config(config).systems
+        name = system or next(iter(systems))
+        if name not in systems:
+            raise ValueError(f"config {config} has no system {name}; it has: {', '.join(systems)}")
+        counts = parameter_counts(systems[name])
+    typer.echo("\n".join(f"{part:18} {count:12,}" for part, count in counts.items()))
+    if json:
+        write_atomic(json, to_json(counts))
+
+
+@app.command()
 def release(
     config: ConfigOption = "release",
     system: str = "unet",

@@ -97,6 +97,7 @@ class Backbone(Settings):
     )
     lora_rank: PositiveInt = 8
     lora_alpha: PositiveFloat = 16.0
+    lora_shared: bool = True  # one A for q, k and v of a block, as on a fused projection; False: peft's own, one each
     patch_size: PositiveInt = 14  # this and the rest: random source only
     hidden_size: PositiveInt = 384
     n_layers: PositiveInt = 12

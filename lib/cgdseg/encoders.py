@@ -4,6 +4,7 @@ images (B, 3, H, W) in [0, 1] -> patches (B, C, h, w); K prompts -> (K, D), unit
 Weights come from a hub id with a pinned revision, from a local folder, or at random from a shape."""
 
 import hashlib
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +75,7 @@ def build_patch_encoder(settings: Backbone, input_size: Size) -> PatchEncoder:
         return encoder
     encoder.requires_grad_(False)
     if settings.tuning == "lora":
-        add_lora(encoder.dinov2, settings.lora_rank, settings.lora_alpha)
+        add_lora(encoder.dinov2, settings.lora_rank, settings.lora_alpha, settings.lora_shared)
     return encoder
 
 
@@ -97,19 +98,46 @@ def _load_dinov2(settings: Backbone) -> Dinov2Model:
     return model
 
 
-def add_lora(dinov2: Dinov2Model, rank: int, alpha: float) -> None:
-    """Adapt q, k and v of every block; one A per block, shared by the three.
+def add_lora(dinov2: Dinov2Model, rank: int, alpha: float, shared: bool = True) -> None:
+    """Adapt q, k and v of every block; `shared`: with one A per block for the three.
 
     Sharing A is what an adapter on a fused qkv projection has (slide "Low-Rank Adaptation"):
-    r * C + 3 * C * r parameters a block, 12,288 for ViT-S at rank 8."""
+    r * C + 3 * C * r parameters a block, 12,288 for ViT-S at rank 8; apart they have 6 * r * C, 18,432."""
     attention = r".*attention\.(?:attention\.)?(?:q_proj|k_proj|v_proj|query|key|value)$"  # names moved in 5.18
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=attention), dinov2)
     adapted = [module for module in dinov2.modules() if hasattr(module, "lora_A")]
     expected = 3 * dinov2.config.num_hidden_layers
     if len(adapted) != expected:
         raise ValueError(f"LoRA found {len(adapted)} projections, not {expected}: transformers renamed its modules")
+    if not shared:
+        return
     for query, key, value in zip(adapted[0::3], adapted[1::3], adapted[2::3], strict=True):
         key.lora_A["default"].weight = value.lora_A["default"].weight = query.lora_A["default"].weight
+
+
+SHAPES = {  # of the hub's DINOv2: hidden size, blocks, heads; all with patches of 14
+    "facebook/dinov2-small": (384, 12, 6),
+    "facebook/dinov2-base": (768, 12, 12),
+    "facebook/dinov2-large": (1024, 24, 16),
+}
+
+
+def without_weights(settings: Backbone) -> Backbone:
+    """Settings of the same shape with random weights, found without a download.
+
+    Raises ValueError for a hub id whose shape is not known."""
+    if settings.source == RANDOM:
+        return settings
+    if settings.source in SHAPES:
+        hidden_size, n_layers, n_heads = SHAPES[settings.source]
+        shape = {"patch_size": 14, "hidden_size": hidden_size, "n_layers": n_layers, "n_heads": n_heads}
+    elif Path(settings.source).is_dir():
+        found = Dinov2Config.from_pretrained(settings.source)
+        shape = {"patch_size": found.patch_size, "hidden_size": found.hidden_size}
+        shape |= {"n_layers": found.num_hidden_layers, "n_heads": found.num_attention_heads}
+    else:
+        raise ValueError(f"the shape of {settings.source} is not known without a download: use {', '.join(SHAPES)}")
+    return settings.model_copy(update={"source": RANDOM, "revision": None, **shape})
 
 
 def skeleton(settings: Backbone, encoder: PatchEncoder) -> Backbone:

@@ -21,10 +21,11 @@ class Builder:
     build: Callable[[Any], nn.Module]
     parts: Callable[[Any], dict[str, list[nn.Parameter]]]  # parameters by part, for tables
     offline: Callable[[Any, Any], Any] = lambda settings, model: settings  # settings that need no hub
+    without_weights: Callable[[Any], Any] = lambda settings: settings  # the same shape, without a download
 
 
 SYSTEMS: dict[str, Builder] = {
-    "cgdseg": Builder(cgdseg.build_cgdseg, cgdseg.parts, cgdseg.offline),
+    "cgdseg": Builder(cgdseg.build_cgdseg, cgdseg.parts, cgdseg.offline, cgdseg.without_weights),
     "unet": Builder(unet.build_unet, unet.parts),
 }
 
@@ -50,6 +51,20 @@ def parameter_table(settings: System, model: nn.Module) -> pd.DataFrame:
         for part, parameters in SYSTEMS[settings.kind].parts(model).items()
     ]
     return pd.DataFrame(rows)
+
+
+def parameter_counts(settings: System) -> dict[str, int]:
+    """Trainable and total parameters, and those of each part by its name in lower case; nothing is downloaded.
+
+    Where a text tower makes CGDSeg's anchor, `total` counts it, as the slides do."""
+    shape = SYSTEMS[settings.kind].without_weights(settings)
+    table = parameter_table(settings, build_system(shape))
+    parts = dict(
+        zip(table.part.str.lower().str.replace(r"\W", "_", regex=True), table.parameters.tolist(), strict=True)
+    )
+    if settings.kind == "cgdseg" and settings.text.source != "random":
+        parts["clip_text_tower"] = cgdseg.CLIP_TEXT_TOWER
+    return {"trainable": int(table.trainable.sum()), "total": sum(parts.values()), **parts}
 
 
 @torch.no_grad()

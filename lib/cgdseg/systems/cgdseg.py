@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cgdseg import config
 from cgdseg.encoders import PatchEncoder, build_patch_encoder, encode_prompts, skeleton
+from cgdseg.encoders import without_weights as shape_only
 from cgdseg.layers import DecoderStage, Detail, Head, Pyramid, TextGrounding
 from cgdseg.paths import CLAIMS
 
@@ -85,6 +86,12 @@ def parts(model: CGDSeg) -> dict[str, list[nn.Parameter]]:
         "head": list(model.head.parameters()),
         **({"detail": list(model.detail.parameters())} if model.detail else {}),
     }
+
+
+def without_weights(settings: config.CGDSeg) -> config.CGDSeg:
+    """The same shape with random weights, built without a download."""
+    text = settings.text.model_copy(update={"source": "random", "revision": None})
+    return settings.model_copy(update={"backbone": shape_only(settings.backbone), "text": text})
 
 
 def describe(settings: config.CGDSeg) -> str:
