@@ -8,7 +8,14 @@ from peft import LoraConfig
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, Dinov2Config, Dinov2Model
 
 from cgdseg.config import Backbone, TextEncoder
-from cgdseg.encoders import add_lora, build_patch_encoder, encode_prompts, resize_positions, without_weights
+from cgdseg.encoders import (
+    add_lora,
+    build_patch_encoder,
+    encode_prompts,
+    encode_tokens,
+    resize_positions,
+    without_weights,
+)
 
 TINY = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14, "image_size": 70}
 
@@ -110,8 +117,13 @@ def test_clip_text_tower_loads_from_a_folder(tmp_path):
     ends = {"bos_token_id": len(vocabulary) - 2, "eos_token_id": len(vocabulary) - 1}
     config = CLIPTextConfig(vocab_size=len(vocabulary), projection_dim=8, **shape, **ends)
     CLIPTextModelWithProjection(config).save_pretrained(tmp_path)
-    vectors = encode_prompts(TextEncoder(source=str(tmp_path), revision=None))
+    settings = TextEncoder(source=str(tmp_path), revision=None)
+    vectors, tokens = encode_prompts(settings), encode_tokens(settings)
     assert vectors.shape == (4, 8) and torch.allclose(vectors.norm(dim=1), torch.ones(4), atol=1e-6)
+    lengths = [len("".join(prompt.split())) + 1 for prompt in settings.prompts]  # a letter a token, and the end
+    assert tokens.shape == (sum(lengths), 8)
+    ends = torch.tensor(lengths).cumsum(0) - 1
+    assert torch.allclose(tokens[ends], vectors, atol=1e-5)  # CLIP reads a prompt off its last token
 
 
 @pytest.mark.parametrize(("normalise", "drops_out"), [("image", True), ("imagenet", False)])

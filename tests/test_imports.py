@@ -17,7 +17,7 @@ ORDER = [
     "cgdseg.files cgdseg.imports cgdseg.pictures",
     "cgdseg.outputs cgdseg.data",
     "cgdseg.checkpoints cgdseg.baselines cgdseg.calibration",
-    "cgdseg.encoders cgdseg.layers cgdseg.losses cgdseg.metrics cgdseg.statistics",
+    "cgdseg.encoders cgdseg.layers cgdseg.grounding cgdseg.losses cgdseg.metrics cgdseg.statistics",
     "cgdseg.systems",
     "cgdseg.training",
     "cgdseg.inference cgdseg.ssbc",

@@ -126,7 +126,7 @@ def test_one_text_key_adds_the_same_vector_to_every_patch(paper):
     """softmax over one key is 1: what the slides call relevance cannot vary over the image."""
     with torch.no_grad():
         tokens = torch.randn(2, 324, 384)
-        text = paper.grounding.projection(paper.grounding.anchor).expand(2, -1, -1)
+        text = paper.grounding.projection(paper.grounding.keys).expand(2, -1, -1)
         attended, weights = paper.grounding.attention(tokens, text, text)
     assert torch.equal(weights, torch.ones_like(weights))
     assert (attended - attended[:1, :1]).abs().max() < 1e-5

@@ -116,6 +116,10 @@ class TextEncoder(Settings):
         "eye white region sclera",
         "the white scleral region of the eye",
     )
+    phrases: tuple[str, ...] = (  # for `grounding: similarity`; the sclera against what surrounds it
+        *("sclera, the white of the eye", "iris of the eye", "pupil of the eye", "eyelid"),
+        *("skin around the eye", "eyelashes", "bright reflection on the eye"),
+    )
 
 
 class SystemSettings(Settings):
@@ -138,6 +142,7 @@ class CGDSeg(SystemSettings):
     kind: Literal["cgdseg"] = "cgdseg"
     backbone: Backbone = Backbone()
     text: TextEncoder = TextEncoder()
+    grounding: Literal["anchor", "prompts", "tokens", "similarity", "bias", "random", "none"] = "anchor"
     attention_heads: PositiveInt = 4
     pyramid: tuple[PositiveInt, PositiveInt, PositiveInt] = (96, 192, 384)  # channels, fine to coarse
     decoder: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)  # channels, coarse to fine

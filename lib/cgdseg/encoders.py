@@ -161,11 +161,29 @@ def encode_prompts(settings: TextEncoder) -> Tensor:
     if settings.source == RANDOM:
         vectors = torch.stack([_random_direction(prompt, settings.width) for prompt in settings.prompts])
     else:
-        origin = {"revision": settings.revision}
-        tokenizer = AutoTokenizer.from_pretrained(settings.source, **origin)
-        tower = CLIPTextModelWithProjection.from_pretrained(settings.source, **origin, dtype=torch.float32).eval()
+        tokenizer, tower = _load_text_tower(settings)
         vectors = tower(**tokenizer(list(settings.prompts), padding=True, return_tensors="pt")).text_embeds
     return F.normalize(vectors, dim=-1)
+
+
+@torch.no_grad()
+def encode_tokens(settings: TextEncoder) -> Tensor:
+    """The T tokens of all prompts -> (T, D) unit vectors, in the space of `encode_prompts`; the start token left out.
+
+    A random source takes words for tokens."""
+    if settings.source == RANDOM:
+        words = [word for prompt in settings.prompts for word in prompt.split()]
+        return F.normalize(torch.stack([_random_direction(word, settings.width) for word in words]), dim=-1)
+    tokenizer, tower = _load_text_tower(settings)
+    batch = tokenizer(list(settings.prompts), padding=True, return_tensors="pt")
+    states = tower.text_projection(tower(**batch).last_hidden_state)  # (K, L, D)
+    return F.normalize(states[:, 1:][batch["attention_mask"][:, 1:].bool()], dim=-1)
+
+
+def _load_text_tower(settings: TextEncoder) -> tuple:
+    origin = {"revision": settings.revision}
+    tokenizer = AutoTokenizer.from_pretrained(settings.source, **origin)
+    return tokenizer, CLIPTextModelWithProjection.from_pretrained(settings.source, **origin, dtype=torch.float32).eval()
 
 
 def _random_direction(prompt: str, width: int) -> Tensor:

@@ -20,26 +20,6 @@ def standardise(images: Tensor) -> Tensor:
     return (images - mean) / (deviation + 1e-3)
 
 
-class TextGrounding(nn.Module):
-    """Slide "Cross-Attention Grounding": patches ask, the text anchor answers; residual and LayerNorm.
-
-    patches (B, C, h, w) -> (B, C, h, w). `anchor` (1, D) is cached: the text tower never runs here.
-    With one key the attention weight is 1 for every patch, so the answer is one vector for the whole image."""
-
-    def __init__(self, anchor: Tensor, channels: int, n_heads: int):
-        super().__init__()
-        self.register_buffer("anchor", anchor)
-        self.projection = nn.Linear(anchor.shape[-1], channels)
-        self.attention = nn.MultiheadAttention(channels, n_heads, batch_first=True)
-        self.norm = nn.LayerNorm(channels)
-
-    def forward(self, patches: Tensor) -> Tensor:
-        tokens = patches.flatten(2).transpose(1, 2)  # (B, h*w, C)
-        text = self.projection(self.anchor).expand(len(tokens), -1, -1)  # (B, 1, C)
-        attended, _ = self.attention(tokens, text, text, need_weights=False)
-        return self.norm(tokens + attended).transpose(1, 2).unflatten(2, patches.shape[-2:])
-
-
 class Pyramid(nn.Module):
     """Slide "Feature Pyramid Network": one grid resized to three scales, each with Conv1x1, BN, GELU.
 

@@ -7,11 +7,21 @@ import yaml
 from torch import Tensor, nn
 
 from cgdseg import config
-from cgdseg.encoders import PatchEncoder, build_patch_encoder, encode_prompts, skeleton
+from cgdseg import grounding as groundings
+from cgdseg.encoders import PatchEncoder, build_patch_encoder, skeleton
 from cgdseg.encoders import without_weights as shape_only
-from cgdseg.layers import DecoderStage, Detail, Head, Pyramid, TextGrounding
+from cgdseg.layers import DecoderStage, Detail, Head, Pyramid
 from cgdseg.paths import CLAIMS
 
+FORMS = {
+    "anchor": "the prompts' mean is the only key of the cross-attention",
+    "prompts": "every prompt is a key of the cross-attention",
+    "tokens": "every token of the prompts is a key of the cross-attention",
+    "similarity": "maps of how much each patch resembles each phrase go into the pyramid",
+    "bias": "a learned vector stands where the text's answer would be",
+    "random": "the only key is the mean of random directions",
+    "none": "no text, and nothing in its place",
+}
 CLIP_TEXT_TOWER = 63_428_096  # CLIPTextModelWithProjection of ViT-B/32; it runs once and is not part of the module
 
 
@@ -21,7 +31,7 @@ class CGDSeg(nn.Module):
     def __init__(
         self,
         backbone: PatchEncoder,
-        grounding: TextGrounding,
+        grounding: nn.Module,
         pyramid: Pyramid,
         decoder: nn.ModuleList,
         head: Head,
@@ -47,9 +57,8 @@ def build_cgdseg(settings: config.CGDSeg) -> CGDSeg:
     """Assemble CGDSeg from settings; downloads the encoders' weights unless their source is local or random."""
     size = settings.input_size
     backbone = build_patch_encoder(settings.backbone, size)
-    anchor = encode_prompts(settings.text).mean(dim=0, keepdim=True)  # (1, D)  not renormalised, as in the slides
-    grounding = TextGrounding(anchor, backbone.channels, settings.attention_heads)
-    pyramid = Pyramid(backbone.channels, settings.pyramid, coarse=(size[0] // 16, size[1] // 16))
+    grounding = groundings.build_grounding(settings, backbone.channels)
+    pyramid = Pyramid(grounding.out_channels, settings.pyramid, coarse=(size[0] // 16, size[1] // 16))
     dense = {"growth": settings.growth, "n_dense": settings.n_dense, "squeeze": settings.squeeze}
     fine, medium, coarse = settings.pyramid
     first, second, third = settings.decoder
@@ -66,10 +75,8 @@ def build_cgdseg(settings: config.CGDSeg) -> CGDSeg:
 
 def offline(settings: config.CGDSeg, model: CGDSeg) -> config.CGDSeg:
     """Settings that rebuild `model` for its checkpoint without touching a hub."""
-    text = settings.text.model_copy(
-        update={"source": "random", "revision": None, "width": model.grounding.anchor.shape[-1]}
-    )
-    return settings.model_copy(update={"backbone": skeleton(settings.backbone, model.backbone), "text": text})
+    text = groundings.offline(settings, model.grounding)
+    return settings.model_copy(update={"backbone": skeleton(settings.backbone, model.backbone), **text})
 
 
 def parts(model: CGDSeg) -> dict[str, list[nn.Parameter]]:
@@ -78,14 +85,19 @@ def parts(model: CGDSeg) -> dict[str, list[nn.Parameter]]:
     return {
         "DINOv2": [p for name, p in encoder.items() if "lora_" not in name],
         "LoRA": [p for name, p in encoder.items() if "lora_" in name],
-        "text projection": list(model.grounding.projection.parameters()),
-        "cross-attention": list(model.grounding.attention.parameters()),
-        "norm": list(model.grounding.norm.parameters()),
+        **_grounding_parts(model.grounding),
         "pyramid": list(model.pyramid.parameters()),
         **{f"decoder {i}": list(stage.parameters()) for i, stage in enumerate(model.decoder, 1)},
         "head": list(model.head.parameters()),
         **({"detail": list(model.detail.parameters())} if model.detail else {}),
     }
+
+
+def _grounding_parts(grounding: nn.Module) -> dict[str, list[nn.Parameter]]:
+    names = {"projection": "text projection", "attention": "cross-attention", "norm": "norm"}
+    found = {title: list(getattr(grounding, n).parameters()) for n, title in names.items() if hasattr(grounding, n)}
+    own = list(grounding.parameters(recurse=False))
+    return found | ({"grounding": own} if own else {})
 
 
 def without_weights(settings: config.CGDSeg) -> config.CGDSeg:
@@ -102,10 +114,13 @@ def describe(settings: config.CGDSeg) -> str:
     words = [f"The backbone is {origin} with {backbone.n_layers} blocks; {learning[backbone.tuning]}."]
     if backbone.normalise == "image":
         words.append("Each image is normalised by its own mean and deviation; the slides take those of ImageNet.")
-    if text.source == "random":
-        words.append("The text anchor is a fixed random direction for each prompt: no language stands behind it.")
-    else:
-        words.append(f"The text anchor is the mean of {len(text.prompts)} prompts encoded by `{text.source}`.")
+    words.append(f"Grounding `{settings.grounding}`: {FORMS[settings.grounding]}.")
+    if settings.grounding not in ("bias", "none"):
+        known = settings.grounding != "random" and text.source != "random"
+        origin = (
+            f"encoded by `{text.source}`" if known else "a fixed random direction each: no language stands behind it"
+        )
+        words.append(f"Its texts are {origin}.")
     if settings.detail:
         words.append(f"A skip of {settings.detail} channels leads from the pixels into the last decoder stage.")
         words.append("The slides have no such skip.")
