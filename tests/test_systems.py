@@ -1,6 +1,7 @@
 """The contract every system keeps, and CGDSeg's numbers on the slides."""
 
 import json
+from typing import get_args
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from cgdseg import config
 from cgdseg.cli import app
+from cgdseg.layers import UPSAMPLERS, BedOfNails
 from cgdseg.losses import dice_bce
 from cgdseg.systems import (
     SYSTEMS,
@@ -181,3 +183,24 @@ def test_parameters_are_counted_without_a_download(tmp_path):
 def test_adapters_apart_have_an_a_for_each_projection():
     apart = config.CGDSeg(backbone={"lora_shared": False})
     assert parameter_counts(apart)["lora"] == 12 * 6 * 8 * 384
+
+
+@pytest.mark.parametrize("kind", UPSAMPLERS)
+def test_every_upsampling_doubles_and_differs(kind, tiny_cgdseg):
+    features = torch.rand(1, 4, 3, 5)
+    assert UPSAMPLERS[kind](4)(features).shape == (1, 4, 6, 10)
+    images, outputs = torch.rand(1, 3, *tiny_cgdseg.input_size), []
+    for upsample in (kind, "nearest" if kind == "bilinear" else "bilinear"):
+        torch.manual_seed(0)
+        outputs.append(build_system(tiny_cgdseg.model_copy(update={"upsample": upsample})).eval()(images))
+    assert not torch.allclose(*outputs, atol=1e-6)
+
+
+def test_bed_of_nails_keeps_each_value_once():
+    features = torch.rand(2, 3, 4, 5)
+    nails = BedOfNails()(features)
+    assert torch.equal(nails[..., ::2, ::2], features) and nails.sum() == pytest.approx(features.sum().item(), rel=1e-5)
+
+
+def test_upsamplings_offered_are_those_known():
+    assert set(get_args(config.CGDSeg.model_fields["upsample"].annotation)) == set(UPSAMPLERS)

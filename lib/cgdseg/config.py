@@ -146,6 +146,9 @@ class CGDSeg(SystemSettings):
     attention_heads: PositiveInt = 4
     pyramid: tuple[PositiveInt, PositiveInt, PositiveInt] = (96, 192, 384)  # channels, fine to coarse
     decoder: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)  # channels, coarse to fine
+    upsample: Literal[
+        "bilinear", "nearest", "bicubic", "transposed", "transposed-overlap", "pixel-shuffle", "bed-of-nails"
+    ] = "bilinear"  # of the decoder's stages
     growth: PositiveInt = 32
     n_dense: PositiveInt = 4
     squeeze: PositiveInt = 16

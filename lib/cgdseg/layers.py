@@ -2,6 +2,8 @@
 
 Feature maps are (B, C, h, w); every part is a plain nn.Module without knowledge of the others."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,13 +83,41 @@ class CSSE(nn.Module):
         return features * self.channel_gate(features) + features * self.spatial_gate(features)
 
 
+class BedOfNails(nn.Module):
+    """Each value in the top left of its 2×2 pixels, zero elsewhere: (B, C, h, w) -> (B, C, 2h, 2w)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        padded = torch.stack([features, torch.zeros_like(features)], dim=-1).flatten(3)  # (B, C, h, 2w)
+        return torch.stack([padded, torch.zeros_like(padded)], dim=3).flatten(2, 3)
+
+
+# name -> builder from channels; all double height and width
+UPSAMPLERS: dict[str, Callable[[int], nn.Module]] = {
+    "bilinear": lambda c: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+    "nearest": lambda c: nn.Upsample(scale_factor=2, mode="nearest"),
+    "bicubic": lambda c: nn.Upsample(scale_factor=2, mode="bicubic", align_corners=False),
+    "transposed": lambda c: nn.ConvTranspose2d(c, c, 2, stride=2),
+    "transposed-overlap": lambda c: nn.ConvTranspose2d(c, c, 3, stride=2, padding=1, output_padding=1),
+    "pixel-shuffle": lambda c: nn.Sequential(nn.Conv2d(c, 4 * c, 1), nn.PixelShuffle(2)),
+    "bed-of-nails": lambda c: BedOfNails(),
+}
+
+
 class DecoderStage(nn.Module):
     """Upsample by two, concatenate the skip (if any), Dense block, transition, CSSE."""
 
     def __init__(
-        self, in_channels: int, skip_channels: int, out_channels: int, growth: int, n_dense: int, squeeze: int
+        self,
+        in_channels: int,
+        skip_channels: int,
+        out_channels: int,
+        growth: int,
+        n_dense: int,
+        squeeze: int,
+        upsample: str = "bilinear",
     ):
         super().__init__()
+        self.upsample = UPSAMPLERS[upsample](in_channels)
         self.dense = DenseBlock(in_channels + skip_channels, growth, n_dense)
         self.transition = nn.Sequential(
             nn.BatchNorm2d(self.dense.out_channels),
@@ -97,7 +127,7 @@ class DecoderStage(nn.Module):
         self.csse = CSSE(out_channels, squeeze)
 
     def forward(self, features: Tensor, skip: Tensor | None = None) -> Tensor:
-        features = resize(features, (2 * features.shape[-2], 2 * features.shape[-1]))
+        features = self.upsample(features)
         if skip is not None:
             features = torch.cat([features, skip], dim=1)
         return self.csse(self.transition(self.dense(features)))

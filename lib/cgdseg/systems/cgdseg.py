@@ -59,7 +59,8 @@ def build_cgdseg(settings: config.CGDSeg) -> CGDSeg:
     backbone = build_patch_encoder(settings.backbone, size)
     grounding = groundings.build_grounding(settings, backbone.channels)
     pyramid = Pyramid(grounding.out_channels, settings.pyramid, coarse=(size[0] // 16, size[1] // 16))
-    dense = {"growth": settings.growth, "n_dense": settings.n_dense, "squeeze": settings.squeeze}
+    names = ("growth", "n_dense", "squeeze", "upsample")
+    dense = {name: getattr(settings, name) for name in names}
     fine, medium, coarse = settings.pyramid
     first, second, third = settings.decoder
     decoder = nn.ModuleList(
