@@ -18,7 +18,7 @@ ORDER = [
     "cgdseg.outputs cgdseg.data",
     "cgdseg.checkpoints cgdseg.baselines cgdseg.calibration",
     "cgdseg.encoders cgdseg.layers cgdseg.grounding cgdseg.losses cgdseg.metrics cgdseg.statistics",
-    "cgdseg.systems",
+    "cgdseg.systems cgdseg.progress",
     "cgdseg.training",
     "cgdseg.inference cgdseg.ssbc",
     "cgdseg.evaluation cgdseg.domain_gap cgdseg.tables cgdseg.release",

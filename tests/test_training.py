@@ -1,5 +1,7 @@
 """Training: what is resumed equals what was never interrupted; what is finished is not done again."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,8 +29,9 @@ def run(tiny_config):
     return tiny_config.runs()[0]
 
 
-@pytest.mark.parametrize("system", ["cgdseg", "unet"])
-def test_resumed_equals_uninterrupted(tiny_config, system, tmp_path):
+@pytest.mark.parametrize(("system", "changes"), [("cgdseg", {}), ("unet", {}), ("unet", {"ema": 0.8, "accumulate": 2})])
+def test_resumed_equals_uninterrupted(tiny_config, system, changes, tmp_path):
+    tiny_config = with_training(tiny_config, **changes)
     run = tiny_config.run(system, "synthetic", 42)
     whole = train(tiny_config, run)
     expected = weights(tiny_config, run)
@@ -94,6 +97,8 @@ def test_it_learns_the_drawn_eyes(tiny_config):
         {"weight_decay": 0.5},
         {"bce_weight": 0.0},
         {"clip_norm": 1e-3},
+        {"accumulate": 2},
+        {"ema": 0.5},
     ],
 )
 def test_every_switch_changes_the_weights(tiny_config, run, change):
@@ -102,6 +107,39 @@ def test_every_switch_changes_the_weights(tiny_config, run, change):
     train(other, run)
     ours, theirs = weights(tiny_config, run), weights(other, run)
     assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_training_learns_the_same(tiny_config):
+    run = tiny_config.run("unet", "synthetic", 42)
+    eager = train(tiny_config, run)
+    compiled = train(with_training(tiny_config, compile=True), run)
+    assert np.allclose(eager.train_loss, compiled.train_loss, rtol=1e-3)
+
+
+def test_averaged_weights_are_what_the_formula_says(tiny_unet):
+    model = training.build_system(tiny_unet)
+    averaged = training.averaged_model(model, Training(ema=0.9))
+    expected = None
+    for _ in range(3):
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(torch.randn_like(p))
+        averaged.update_parameters(model)
+        now = model.head.weight.detach().clone()
+        expected = now if expected is None else 0.9 * expected + 0.1 * now
+    assert torch.allclose(averaged.module.head.weight, expected, atol=1e-6)
+    assert training.averaged_model(model, Training()) is None
+
+
+def test_patience_ends_a_training_that_no_longer_improves(tiny_config, run, monkeypatch):
+    scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+    validate = training.validate
+    monkeypatch.setattr(training, "validate", lambda *words: validate(*words) | {"val_f1": next(scores)})
+    cfg = with_training(tiny_config, epochs=5, patience=2)
+    history = train(cfg, run)
+    assert history.val_f1.tolist() == [0.1, 0.5, 0.4, 0.3]
+    assert read_run(run_dir(cfg, run)) is not None
 
 
 def test_a_diverging_loss_stops_and_keeps_the_last_good_checkpoint(tiny_config, run, monkeypatch):
@@ -194,7 +232,7 @@ def test_damaged_weights_are_trained_again_and_an_old_run_is_kept_aside(tiny_con
     train(tiny_config, run)
     assert all(torch.equal(expected[name], tensor) for name, tensor in weights(tiny_config, run).items())
     assert (folder.with_name(f"{folder.name}.previous") / "best.safetensors").read_bytes() == b"damaged"
-    (folder / "history.csv").unlink()
+    (folder / "history.jsonl").unlink()
     assert len(train(tiny_config, run)) == tiny_config.training.epochs
 
 

@@ -179,6 +179,10 @@ class Training(Settings):
     bce_weight: Annotated[float, Field(ge=0)] = 0.4
     dice_weight: Annotated[float, Field(ge=0)] = 0.6
     precision: Literal["no", "fp16", "bf16"] = "no"  # Accelerate's names; fp16 needs CUDA
+    compile: bool = False  # torch.compile: minutes of waiting first, then faster steps; needs a C++ compiler on CPUs
+    accumulate: PositiveInt = 1  # batches whose gradients are summed before a step: large batches in little memory
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of averaged weights, which then are validated and kept
+    patience: NonNegativeInt = 0  # stop after so many epochs without a better validation F1; 0: never
     augment: Literal["slides", "upright", "none"] = "slides"  # of files; upright: no vertical flips, no quarter turns
     stream: dict[str, PositiveInt] = {}  # condition -> entries an epoch, rendered afresh in its stand-ins' looks
     n_workers: NonNegativeInt = 0

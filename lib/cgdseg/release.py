@@ -20,6 +20,7 @@ from cgdseg.data.splits import part_ids
 from cgdseg.files import sha256, write_atomic
 from cgdseg.inference import Segmenter, load_segmenter, score_photographs
 from cgdseg.metrics import count_pixels, scores
+from cgdseg.progress import read_history
 from cgdseg.training import read_run, run_dir
 
 LIMIT_MB = 5.0
@@ -60,7 +61,7 @@ def publish(
     probs = predict_rows(replace(segmenter, temperature=temperature), pixels.images[held_out])
     before, after = (reliability(p[:, 0], truth["held out"]) for p in (raw, probs))
     table = class_scores(segmenter, probs, pixels.labels[held_out])
-    history = pd.read_csv(source / "history.csv")
+    history = read_history(source)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "best.safetensors", folder / "best.safetensors")
     card = read_run(source) | {"temperature": temperature, "mirrored": segmenter.mirrored}

@@ -1,12 +1,10 @@
 """The training loop: any system, one process or many (torchrun), CPU or CUDA, killed and resumed at any time.
 
 train(cfg, run) reads the splits and the pixel cache and writes data/runs/<run id>/:
-best.safetensors, history.csv, run.json and, until finished, checkpoints/."""
+best.safetensors, history.jsonl, run.json and, until finished, checkpoints/."""
 
 import json
-import shutil
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +12,11 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
-from cgdseg import checkpoints, paths
+from cgdseg import paths
 from cgdseg.config import Config, Run, Training, digest
 from cgdseg.data.augment import slides_augmentation
 from cgdseg.data.cache import open_cache
@@ -29,6 +28,7 @@ from cgdseg.files import sha256, write_atomic
 from cgdseg.imports import code_digest
 from cgdseg.losses import dice_bce
 from cgdseg.metrics import count_pixels, pooled_scores, scores
+from cgdseg.progress import HISTORY, Learner, put_aside, read_history, resume, save
 from cgdseg.systems import build_system, offline_settings
 
 SCLERA = 1  # class label in the cache
@@ -50,19 +50,6 @@ class EpochSampler(Sampler[int]):
         return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n).tolist())
 
 
-@dataclass
-class Progress:
-    """What a checkpoint remembers beside tensors."""
-
-    epoch: int = 0  # finished epochs
-    history: list[dict] = field(default_factory=list)
-    scaler: dict | None = None  # of mixed precision in fp16
-
-    @property
-    def best(self) -> float:
-        return max((row["val_f1"] for row in self.history), default=-1.0)
-
-
 def run_dir(cfg: Config, run: Run) -> Path:
     return paths.run_dir(cfg.run_id(run))
 
@@ -81,7 +68,14 @@ def optimizer_for(model: nn.Module, settings: Training) -> torch.optim.AdamW:
         {"params": [p for name, p in trainable.items() if "lora_" not in name], "lr": settings.lr},
         {"params": [p for name, p in trainable.items() if "lora_" in name], "lr": settings.lora_lr},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
+    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay, fused=True)
+
+
+def averaged_model(model: nn.Module, settings: Training) -> AveragedModel | None:
+    """Exponential moving average of weights and buffers, or None where `settings.ema` is 0."""
+    if not settings.ema:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
 
 
 def to_model(batch: dict[str, Tensor], n_classes: int) -> tuple[Tensor, Tensor]:
@@ -94,7 +88,7 @@ def to_model(batch: dict[str, Tensor], n_classes: int) -> tuple[Tensor, Tensor]:
 def is_finished(folder: Path, mark: str) -> bool:
     """Whether a folder holds a finished run of this fingerprint with all its files unaltered."""
     card, weights = read_run(folder), folder / "best.safetensors"
-    if card is None or card["fingerprint"] != mark or not (folder / "history.csv").exists():
+    if card is None or card["fingerprint"] != mark or not (folder / HISTORY).exists():
         return False
     return weights.exists() and sha256(weights) == card["weights_sha256"]
 
@@ -111,18 +105,23 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
     mark = fingerprint(cfg, run, parts)
     if is_finished(folder, mark):
-        return pd.read_csv(folder / "history.csv")
+        return read_history(folder)
 
-    accelerator = Accelerator(mixed_precision=settings.precision)
+    accelerator = Accelerator(
+        mixed_precision=settings.precision,
+        gradient_accumulation_steps=settings.accumulate,
+        dynamo_backend="inductor" if settings.compile else "no",
+    )
     torch.manual_seed(run.seed)
     model = build_system(cfg.systems[run.system]).to(memory_format=torch.channels_last)  # 1.5 times faster on a CPU
     offline = offline_settings(cfg.systems[run.system], model)
     optimizer = optimizer_for(model, settings)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.min_lr)
+    learner = Learner(model, averaged_model(model, settings), optimizer, scheduler)
     if accelerator.is_main_process:
         put_aside(folder, mark)
     accelerator.wait_for_everyone()
-    progress = resume(folder, model, optimizer, scheduler)
+    progress = resume(folder, learner)
 
     n_classes = len(cfg.systems[run.system].classes)
     augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
@@ -133,21 +132,21 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
     model, optimizer, loader, val_loader = accelerator.prepare(model, optimizer, loader, val_loader)
     if accelerator.scaler and progress.scaler:
         accelerator.scaler.load_state_dict(progress.scaler)
-    saver = _Saver(folder, mark, accelerator)
+    learner.kept.to(accelerator.device)
 
-    for epoch in range(progress.epoch + 1, settings.epochs + 1):
-        start = time.perf_counter()
+    while not progress.is_over(settings):
+        start, epoch = time.perf_counter(), progress.epoch + 1
         dataset.set_epoch(epoch)
         loader.set_epoch(epoch)  # Accelerate hands it on to the sampler, and would count for itself otherwise
         title = f"epoch {epoch} of {settings.epochs}"
-        row = {"epoch": epoch, **_train_epoch(accelerator, model, optimizer, loader, settings, n_classes, title)}
+        loss = _train_epoch(accelerator, model, learner, optimizer, loader, settings, n_classes, title)
         scheduler.step()
-        row |= validate(accelerator, model, val_loader, settings, n_classes)
-        row |= {"lr": scheduler.get_last_lr()[0], "seconds": time.perf_counter() - start}
-        is_best = row["val_f1"] > progress.best
-        progress.history.append(row)
-        progress.epoch = epoch
-        saver.save(model, optimizer, scheduler, progress, is_best)
+        scores = validate(accelerator, learner.kept if settings.ema else model, val_loader, settings, n_classes)
+        timing = {"lr": scheduler.get_last_lr()[0], "seconds": time.perf_counter() - start}
+        is_best = progress.add({"epoch": epoch, **loss, **scores, **timing})
+        progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler else None
+        if accelerator.is_main_process:
+            save(folder, mark, learner, progress, is_best)
         if epoch == stop_after:
             return pd.DataFrame(progress.history)
     if accelerator.is_main_process:
@@ -169,7 +168,7 @@ def _loader(dataset: EyeDataset, settings: Training, sampler: Sampler | None = N
 
 
 def _train_epoch(
-    accelerator, model, optimizer, loader, settings: Training, n_classes: int, title: str
+    accelerator, model, learner: Learner, optimizer, loader, settings: Training, n_classes: int, title: str
 ) -> dict[str, float]:
     model.train()
     losses = []
@@ -177,18 +176,22 @@ def _train_epoch(
     bar = tqdm(loader, desc=title, leave=False, **hidden)
     for step, batch in enumerate(bar):
         images, masks = to_model(batch, n_classes)
-        with accelerator.autocast():
-            logits = model(images)
-        loss = dice_bce(logits, masks, settings.bce_weight, settings.dice_weight)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} in {title}, step {step}: lower training.lr or use precision: no; "
-                "the last good checkpoint is kept"
-            )
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), settings.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad()
+        with accelerator.accumulate(model):
+            with accelerator.autocast():
+                logits = model(images)
+            loss = dice_bce(logits, masks, settings.bce_weight, settings.dice_weight)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss.item()} in {title}, step {step}: lower training.lr or use precision: no; "
+                    "the last good checkpoint is kept"
+                )
+            accelerator.backward(loss)
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), settings.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+        if learner.averaged and accelerator.sync_gradients:
+            learner.averaged.update_parameters(learner.model)
         losses.append(loss.detach())
     return {"train_loss": accelerator.reduce(torch.stack(losses).mean(), "mean").item()}
 
@@ -210,71 +213,6 @@ def validate(accelerator, model: nn.Module, loader: DataLoader, settings: Traini
     means = scores(counts)[["f1", "iou", "mae"]].mean()
     pooled = pooled_scores(counts)["f1"]
     return {"val_loss": float(np.mean(losses)), **means.add_prefix("val_").to_dict(), "val_f1_pooled": float(pooled)}
-
-
-@dataclass
-class _Saver:
-    folder: Path
-    fingerprint: str
-    accelerator: Accelerator
-
-    def save(self, model, optimizer, scheduler, progress: Progress, is_best: bool) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        model = self.accelerator.unwrap_model(model)
-        meta = {
-            "fingerprint": self.fingerprint,
-            "epoch": progress.epoch,
-            "history": progress.history,
-            "scheduler": scheduler.state_dict(),
-            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
-        }
-        weights = checkpoints.model_tensors(model)
-        if is_best:  # before the epoch: if a kill falls between, the epoch is trained again and writes the same
-            checkpoints.save(self.folder / "best.safetensors", weights, {"epoch": progress.epoch})
-        tensors = {f"model.{name}": tensor for name, tensor in weights.items()} | optimizer_tensors(model, optimizer)
-        checkpoints.save_epoch(self.folder / "checkpoints", progress.epoch, tensors, meta)
-        table = pd.DataFrame(progress.history)
-        write_atomic(self.folder / "history.csv", table.to_csv(index=False))
-
-
-def optimizer_tensors(model: nn.Module, optimizer) -> dict[str, Tensor]:
-    """AdamW's moments and step counts by parameter name."""
-    names = {id(p): name for name, p in model.named_parameters()}
-    inner = getattr(optimizer, "optimizer", optimizer)  # Accelerate wraps it
-    return {
-        f"optimizer.{key}.{names[id(p)]}": value for p, state in inner.state.items() for key, value in state.items()
-    }
-
-
-def put_aside(folder: Path, mark: str) -> None:
-    """Move a run of another fingerprint to <run id>.previous: an edit must not cost finished weights."""
-    found = checkpoints.load_newest(folder / "checkpoints")
-    if folder.exists() and (found is None or found[1]["fingerprint"] != mark):
-        previous = folder.with_name(f"{folder.name}.previous")
-        shutil.rmtree(previous, ignore_errors=True)
-        folder.rename(previous)
-
-
-def resume(folder: Path, model: nn.Module, optimizer, scheduler) -> Progress:
-    """Load the newest whole checkpoint into the parts; a fresh Progress when there is none."""
-    found = checkpoints.load_newest(folder / "checkpoints")
-    if found is None:
-        return Progress()
-    tensors, meta = found
-    checkpoints.load_model(model, _below(tensors, "model."))
-    moments = {key: _below(tensors, f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
-    for name, parameter in model.named_parameters():
-        if name in moments["step"]:
-            optimizer.state[parameter] = {key: named[name] for key, named in moments.items()}
-    scheduler.load_state_dict(meta["scheduler"])
-    for group, lr in zip(optimizer.param_groups, meta["scheduler"]["_last_lr"], strict=True):
-        group["lr"] = lr
-    return Progress(meta["epoch"], meta["history"], meta["scaler"])
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def finish(folder: Path, mark: str, cfg: Config, run: Run, offline) -> None:
