@@ -5,7 +5,7 @@
 
 DIR holds photographs <name>.jpg and hand-drawn masks <name>_mask.png with a green sclera. Every training sees the
 same number of eyes. Finished trainings are kept below data/ (CGDSEG_HOME), so a killed study goes on where it was.
-Writes benchmarks/results/transfer-<study>.csv: variant, seed, set (rendered, photos), image, f1."""
+Writes benchmarks/results/transfer-<study>.csv: variant, seed, eyes, set (rendered, photos), image, f1."""
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
@@ -48,7 +48,6 @@ SYSTEMS: dict[str, System] = {
     "cgdseg": small_cgdseg(),
     "imagenet_normalisation": small_cgdseg(normalise="imagenet"),
     "no_detail": small_cgdseg(detail=0),
-    "detail_24": small_cgdseg(detail=24),
     "patch_4": small_cgdseg(patch_size=4),
     "patch_16": small_cgdseg(patch_size=16, hidden_size=128),
 }
@@ -98,7 +97,8 @@ def train_and_score(cfg: Config, run: Run, photos: Path) -> pd.DataFrame:
     scored = score_photographs(lambda image: segmenter.predict([image])[0], photos, GREEN)
     table = pd.concat([table, scored.assign(set="photos")])
     variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ")
-    return table.assign(variant=variant, seed=run.seed)[["variant", "seed", "set", "image", "f1"]]
+    eyes = cfg.streamed(run) * cfg.training.epochs
+    return table.assign(variant=variant, seed=run.seed, eyes=eyes)[["variant", "seed", "eyes", "set", "image", "f1"]]
 
 
 def f1(segmenter: Segmenter, image: np.ndarray, mask: np.ndarray) -> float:

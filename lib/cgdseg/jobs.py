@@ -48,7 +48,7 @@ STAGES = {
     ),
     "02_model": Stage(
         lambda cfg, run: [cfg.datasets, cfg.systems],
-        lambda cfg: [paths.manifest_csv(cfg.name)],
+        lambda cfg: [paths.manifest_csv(cfg.name), paths.RESULTS / "transfer-systems.csv"],
     ),
     "03_training": Stage(
         lambda cfg, run: cfg.run_id(run),
@@ -64,7 +64,7 @@ STAGES = {
     "05_domain_gap": Stage(
         reads=lambda cfg: [
             *[paths.scores_csv(cfg.name), paths.references_csv(cfg.name)],
-            *sorted(paths.RESULTS.glob("transfer-*.csv")),
+            paths.RESULTS / "transfer-factors.csv",
         ],
     ),
 }
