@@ -13,6 +13,7 @@ from cgdseg.encoders import (
     build_patch_encoder,
     encode_prompts,
     encode_tokens,
+    merge_lora,
     resize_positions,
     without_weights,
 )
@@ -145,3 +146,16 @@ def test_a_local_folders_shape_is_found_without_its_weights(dinov2_folder):
         2,
         2,
     )
+
+
+def test_merged_adapters_give_the_same_patches(dinov2_folder):
+    encoder, images = encoder_from(dinov2_folder), torch.rand(2, 3, 70, 70)
+    plain = encoder(images)
+    for module in encoder.modules():
+        if hasattr(module, "lora_B"):
+            torch.nn.init.normal_(module.lora_B["default"].weight)
+    with torch.no_grad():
+        adapted = encoder(images)
+        merge_lora(encoder)
+        assert not torch.allclose(plain, adapted, atol=1e-3)
+        assert torch.allclose(encoder(images), adapted, atol=1e-4)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cgdseg import config
 from cgdseg.cli import app
-from cgdseg.layers import UPSAMPLERS, BedOfNails
+from cgdseg.layers import UPSAMPLERS, BedOfNails, Pyramid, resize
 from cgdseg.losses import dice_bce
 from cgdseg.systems import (
     SYSTEMS,
@@ -204,3 +204,9 @@ def test_bed_of_nails_keeps_each_value_once():
 
 def test_upsamplings_offered_are_those_known():
     assert set(get_args(config.CGDSeg.model_fields["upsample"].annotation)) == set(UPSAMPLERS)
+
+
+def test_the_pyramid_equals_resizing_first():
+    pyramid, grid = Pyramid(12, (4, 6, 8), coarse=(4, 5)).eval(), torch.rand(2, 12, 6, 7)
+    for i, (level, size) in enumerate(zip(pyramid.levels, pyramid.sizes, strict=True)):
+        assert torch.allclose(pyramid(grid)[i], level(resize(grid, size)), atol=1e-6)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPTextModelWithProjection, Dinov2Config, Dinov2Model
 from transformers.utils import logging as transformers_logging
@@ -113,6 +114,13 @@ def add_lora(dinov2: Dinov2Model, rank: int, alpha: float, shared: bool = True) 
         return
     for query, key, value in zip(adapted[0::3], adapted[1::3], adapted[2::3], strict=True):
         key.lora_A["default"].weight = value.lora_A["default"].weight = query.lora_A["default"].weight
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Fold every adapter into the weights it adapts, for inference: the same output without its cost."""
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            module.merge()
 
 
 SHAPES = {  # of the hub's DINOv2: hidden size, blocks, heads; all with patches of 14

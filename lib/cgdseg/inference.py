@@ -19,6 +19,7 @@ from tqdm import tqdm
 from cgdseg import checkpoints
 from cgdseg.config import RGB, Part, Size, System
 from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels, resize_image
+from cgdseg.encoders import merge_lora
 from cgdseg.files import write_atomic
 from cgdseg.metrics import count_pixels, scores
 from cgdseg.paths import RELEASE, short
@@ -80,6 +81,7 @@ def load_segmenter(folder: str | Path = RELEASE, device: str | None = None) -> S
     tensors, _ = checkpoints.load(folder / "best.safetensors")
     model = build_system(settings)
     checkpoints.load_model(model, tensors)
+    merge_lora(model)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = model.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
     calibrated = card["threshold"], card.get("temperature", 1.0)

@@ -25,6 +25,7 @@ def standardise(images: Tensor) -> Tensor:
 class Pyramid(nn.Module):
     """Slide "Feature Pyramid Network": one grid resized to three scales, each with Conv1x1, BN, GELU.
 
+    A 1x1 convolution commutes with bilinear resizing: it runs first wherever the grid grows, on fewer pixels.
     (B, C, h, w) -> [fine (B, c0, 4s), medium (B, c1, 2s), coarse (B, c2, s)], s = the coarse size."""
 
     def __init__(self, in_channels: int, channels: tuple[int, int, int], coarse: Size):
@@ -35,7 +36,11 @@ class Pyramid(nn.Module):
         )
 
     def forward(self, grid: Tensor) -> list[Tensor]:
-        return [level(resize(grid, size)) for level, size in zip(self.levels, self.sizes, strict=True)]
+        return [self._level(grid, *level, size) for level, size in zip(self.levels, self.sizes, strict=True)]
+
+    def _level(self, grid: Tensor, conv: nn.Conv2d, norm: nn.Module, gelu: nn.Module, size: Size) -> Tensor:
+        grows = size[0] * size[1] > grid.shape[-2] * grid.shape[-1]
+        return gelu(norm(resize(conv(grid), size) if grows else conv(resize(grid, size))))
 
 
 class DenseBlock(nn.Module):
