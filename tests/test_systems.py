@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cgdseg import config
 from cgdseg.cli import app
-from cgdseg.layers import UPSAMPLERS, BedOfNails, Pyramid, resize
+from cgdseg.layers import UPSAMPLERS, BedOfNails, Pyramid, resize, resize_aligned
 from cgdseg.losses import dice_bce
 from cgdseg.systems import (
     SYSTEMS,
@@ -210,3 +210,22 @@ def test_the_pyramid_equals_resizing_first():
     pyramid, grid = Pyramid(12, (4, 6, 8), coarse=(4, 5)).eval(), torch.rand(2, 12, 6, 7)
     for i, (level, size) in enumerate(zip(pyramid.levels, pyramid.sizes, strict=True)):
         assert torch.allclose(pyramid(grid)[i], level(resize(grid, size)), atol=1e-6)
+
+
+def test_an_aligned_grid_leaves_each_patch_where_it_was():
+    features = torch.rand(2, 3, 4, 6)
+    assert torch.allclose(resize_aligned(features, (9, 7), (1.0, 1.0)), resize(features, (9, 7)), atol=1e-6)
+    ramp = torch.arange(18.0).expand(1, 1, 18, 18)  # a value a patch of 14 pixels, of 256
+    aligned = resize_aligned(ramp, (256, 256), (252 / 256, 252 / 256))[0, 0, 100]
+    pixels = torch.arange(256.0)
+    assert torch.allclose(aligned, ((pixels + 0.5) / 14 - 0.5).clamp(0, 17), atol=1e-4)
+
+
+def test_the_grid_is_a_switch(tiny_cgdseg):
+    backbone = tiny_cgdseg.backbone.model_copy(update={"patch_size": 7})
+    images, outputs = torch.rand(1, 3, *tiny_cgdseg.input_size), []
+    for grid in ("stretched", "aligned"):
+        torch.manual_seed(0)
+        settings = tiny_cgdseg.model_copy(update={"backbone": backbone, "grid": grid})
+        outputs.append(build_system(settings).eval()(images))
+    assert not torch.allclose(*outputs, atol=1e-6)

@@ -142,6 +142,9 @@ class CGDSeg(SystemSettings):
     kind: Literal["cgdseg"] = "cgdseg"
     backbone: Backbone = Backbone()
     text: TextEncoder = TextEncoder()
+    grid: Literal["stretched", "aligned"] = (
+        "stretched"  # of 256 pixels 18 patches of 14 see 252; the slides stretch them
+    )
     grounding: Literal["anchor", "prompts", "tokens", "similarity", "bias", "random", "none"] = "anchor"
     attention_heads: PositiveInt = 4
     pyramid: tuple[PositiveInt, PositiveInt, PositiveInt] = (96, 192, 384)  # channels, fine to coarse

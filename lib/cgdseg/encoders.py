@@ -32,7 +32,7 @@ class PatchEncoder(nn.Module):
 
     def __init__(self, dinov2: Dinov2Model, input_size: Size, normalise: str = "imagenet"):
         super().__init__()
-        patch = dinov2.config.patch_size
+        self.patch = patch = dinov2.config.patch_size
         self.input_size, self.normalise = input_size, normalise
         self.grid = (input_size[0] // patch, input_size[1] // patch)
         self.channels = dinov2.config.hidden_size

@@ -3,6 +3,7 @@
 Feature maps are (B, C, h, w); every part is a plain nn.Module without knowledge of the others."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,14 +23,31 @@ def standardise(images: Tensor) -> Tensor:
     return (images - mean) / (deviation + 1e-3)
 
 
+def resize_aligned(features: Tensor, size: Size, covered: tuple[float, float]) -> Tensor:
+    """Bilinear to `size` where the features see only the upper left `covered` shares (height, width) of the picture.
+
+    Each value stays where its patch was; the rest takes the nearest value. With (1, 1) it equals `resize`."""
+    down, right = 1 / covered[0], 1 / covered[1]
+    place = torch.tensor([[right, 0, right - 1], [0, down, down - 1]], dtype=features.dtype, device=features.device)
+    where = F.affine_grid(place.expand(len(features), 2, 3), (*features.shape[:2], *size), align_corners=False)
+    return F.grid_sample(features, where, padding_mode="border", align_corners=False)
+
+
 class Pyramid(nn.Module):
     """Slide "Feature Pyramid Network": one grid resized to three scales, each with Conv1x1, BN, GELU.
 
     A 1x1 convolution commutes with bilinear resizing: it runs first wherever the grid grows, on fewer pixels.
     (B, C, h, w) -> [fine (B, c0, 4s), medium (B, c1, 2s), coarse (B, c2, s)], s = the coarse size."""
 
-    def __init__(self, in_channels: int, channels: tuple[int, int, int], coarse: Size):
+    def __init__(
+        self,
+        in_channels: int,
+        channels: tuple[int, int, int],
+        coarse: Size,
+        covered: tuple[float, float] | None = None,  # None: the grid is stretched over the whole picture
+    ):
         super().__init__()
+        self.resize = partial(resize_aligned, covered=covered) if covered else resize
         self.sizes = [(scale * coarse[0], scale * coarse[1]) for scale in (4, 2, 1)]
         self.levels = nn.ModuleList(
             nn.Sequential(nn.Conv2d(in_channels, c, 1), nn.BatchNorm2d(c), nn.GELU()) for c in channels
@@ -40,7 +58,7 @@ class Pyramid(nn.Module):
 
     def _level(self, grid: Tensor, conv: nn.Conv2d, norm: nn.Module, gelu: nn.Module, size: Size) -> Tensor:
         grows = size[0] * size[1] > grid.shape[-2] * grid.shape[-1]
-        return gelu(norm(resize(conv(grid), size) if grows else conv(resize(grid, size))))
+        return gelu(norm(self.resize(conv(grid), size) if grows else conv(self.resize(grid, size))))
 
 
 class DenseBlock(nn.Module):

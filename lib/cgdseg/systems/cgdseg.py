@@ -58,7 +58,9 @@ def build_cgdseg(settings: config.CGDSeg) -> CGDSeg:
     size = settings.input_size
     backbone = build_patch_encoder(settings.backbone, size)
     grounding = groundings.build_grounding(settings, backbone.channels)
-    pyramid = Pyramid(grounding.out_channels, settings.pyramid, coarse=(size[0] // 16, size[1] // 16))
+    seen = tuple(n * backbone.patch / pixels for n, pixels in zip(backbone.grid, size, strict=True))
+    covered = seen if settings.grid == "aligned" else None
+    pyramid = Pyramid(grounding.out_channels, settings.pyramid, (size[0] // 16, size[1] // 16), covered)
     names = ("growth", "n_dense", "squeeze", "upsample")
     dense = {name: getattr(settings, name) for name in names}
     fine, medium, coarse = settings.pyramid
