@@ -203,7 +203,7 @@ def test_bed_of_nails_keeps_each_value_once():
 
 
 def test_upsamplings_offered_are_those_known():
-    assert set(get_args(config.CGDSeg.model_fields["upsample"].annotation)) == set(UPSAMPLERS)
+    assert set(get_args(config.Upsampling)) == set(UPSAMPLERS)
 
 
 def test_the_pyramid_equals_resizing_first():

@@ -28,6 +28,9 @@ from cgdseg.paths import CONFIGS
 Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
 RGB = tuple[int, int, int]
 Part = Literal["sclera", "iris", "pupil"]
+Upsampling = Literal[
+    "bilinear", "nearest", "bicubic", "transposed", "transposed-overlap", "pixel-shuffle", "bed-of-nails"
+]
 PARTS: tuple[Part, ...] = ("sclera", "iris", "pupil")  # labels 1, 2, 3; 0 is everything else
 
 
@@ -92,9 +95,7 @@ class Backbone(Settings):
     source: str = "facebook/dinov2-small"
     revision: str | None = "ed25f3a31f01632728cabb09d1542f84ab7b0056"
     tuning: Literal["lora", "full", "frozen"] = "lora"
-    normalise: Literal["imagenet", "image"] = (
-        "imagenet"  # image: each by its own mean and deviation, so light drops out
-    )
+    normalise: Literal["imagenet", "image"] = "imagenet"  # image: each by its own mean and deviation
     lora_rank: PositiveInt = 8
     lora_alpha: PositiveFloat = 16.0
     lora_shared: bool = True  # one A for q, k and v of a block, as on a fused projection; False: peft's own, one each
@@ -142,16 +143,12 @@ class CGDSeg(SystemSettings):
     kind: Literal["cgdseg"] = "cgdseg"
     backbone: Backbone = Backbone()
     text: TextEncoder = TextEncoder()
-    grid: Literal["stretched", "aligned"] = (
-        "stretched"  # of 256 pixels 18 patches of 14 see 252; the slides stretch them
-    )
+    grid: Literal["stretched", "aligned"] = "stretched"  # the slides stretch the 252 pixels that patches see over 256
     grounding: Literal["anchor", "prompts", "tokens", "similarity", "bias", "random", "none"] = "anchor"
     attention_heads: PositiveInt = 4
     pyramid: tuple[PositiveInt, PositiveInt, PositiveInt] = (96, 192, 384)  # channels, fine to coarse
     decoder: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)  # channels, coarse to fine
-    upsample: Literal[
-        "bilinear", "nearest", "bicubic", "transposed", "transposed-overlap", "pixel-shuffle", "bed-of-nails"
-    ] = "bilinear"  # of the decoder's stages
+    upsample: Upsampling = "bilinear"  # of the decoder's stages
     growth: PositiveInt = 32
     n_dense: PositiveInt = 4
     squeeze: PositiveInt = 16
