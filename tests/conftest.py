@@ -32,7 +32,8 @@ def tiny_unet() -> config.UNet:
 
 @pytest.fixture
 def tiny_systems(tiny_cgdseg, tiny_unet) -> dict:
-    return {"cgdseg": tiny_cgdseg, "unet": tiny_unet}
+    segformer = config.SegFormer(input_size=(32, 48), channels=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=16)
+    return {"cgdseg": tiny_cgdseg, "unet": tiny_unet, "segformer": segformer}
 
 
 @pytest.fixture

@@ -229,3 +229,7 @@ def test_the_grid_is_a_switch(tiny_cgdseg):
         settings = tiny_cgdseg.model_copy(update={"backbone": backbone, "grid": grid})
         outputs.append(build_system(settings).eval()(images))
     assert not torch.allclose(*outputs, atol=1e-6)
+
+
+def test_segformer_has_the_size_of_b0():
+    assert parameter_counts(config.SegFormer())["total"] == pytest.approx(3.7e6, rel=0.02)  # Xie et al., table 1

@@ -163,7 +163,16 @@ class UNet(SystemSettings):
     channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 512)
 
 
-System = Annotated[CGDSeg | UNet, Field(discriminator="kind")]
+class SegFormer(SystemSettings):
+    """A light transformer to compare with; the defaults are SegFormer-B0."""
+
+    kind: Literal["segformer"] = "segformer"
+    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 160, 256)
+    depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (2, 2, 2, 2)
+    decoder: PositiveInt = 256
+
+
+System = Annotated[CGDSeg | UNet | SegFormer, Field(discriminator="kind")]
 
 
 class Training(Settings):
