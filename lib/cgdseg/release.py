@@ -90,7 +90,9 @@ def publish(
         "each": "" if seen is None else markdown(seen),
         "looks": pd.read_csv(paths.RESULTS / "looks.csv"),
     }
-    environment = Environment(loader=PackageLoader("cgdseg"), undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = Environment(
+        loader=PackageLoader("cgdseg"), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
+    )
     write_atomic(
         folder / "MODEL_CARD.md", environment.get_template("model_card.md.j2").render(cfg=cfg, run=run, **words)
     )
