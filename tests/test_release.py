@@ -118,6 +118,7 @@ def test_a_mirrored_segmenter_treats_left_and_right_alike():
     image = render_eye(LOOKS["randomised"], seed=31_337, index=2, size=(120, 160)).image
     one, other = segmenter.predict([image, np.ascontiguousarray(image[:, ::-1])])
     assert np.allclose(one, other[:, ::-1], atol=1e-5)
+    assert np.allclose(one, segmenter.predict_classes([image])[0][0], atol=1e-5)
     once = replace(segmenter, mirrored=False).predict([image])[0]
     assert not np.allclose(one, once, atol=1e-3)
 

@@ -51,13 +51,17 @@ class Segmenter:
         return torch.from_numpy(small).permute(0, 3, 1, 2).to(self.device).float() / 255  # channels last in memory
 
     @torch.inference_mode()
-    def predict_classes(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
-        """Images (H, W, 3) uint8 -> probabilities (K, H, W) float32 of `classes`, at `size` or the image's own."""
+    def predict_classes(
+        self, images: list[np.ndarray], size: Size | None = None, first: int | None = None
+    ) -> list[np.ndarray]:
+        """Images (H, W, 3) uint8 -> probabilities (K, H, W) float32 of `classes`, or of the first so many of them.
+
+        At `size` or the image's own; for large photographs the enlarging takes as long as the model."""
         batch = self.to_batch(images)
         logits = self.model(batch).float()  # (B, K, H, W)
         if self.mirrored:
             logits = (logits + self.model(batch.flip(3)).float().flip(3)) / 2
-        probs = (logits / self.temperature).sigmoid()
+        probs = (logits[:, :first] / self.temperature).sigmoid()
         sizes = [size or image.shape[:2] for image in images]
         return [
             F.interpolate(prob[None], size=out, mode="bilinear", align_corners=False)[0].cpu().numpy()
@@ -66,7 +70,7 @@ class Segmenter:
 
     def predict(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
         """Images (H, W, 3) uint8 -> sclera probabilities (H, W) float32, each at `size` or at its image's own."""
-        return [probs[0] for probs in self.predict_classes(images, size)]
+        return [probs[0] for probs in self.predict_classes(images, size, first=1)]
 
 
 def load_segmenter(folder: str | Path = RELEASE, device: str | None = None) -> Segmenter:
@@ -135,7 +139,7 @@ def predict_folder(
         except BadFile as error:
             rows.append(row | {"problem": str(error)})
             continue
-        probs = segmenter.predict_classes([image], size)[0]
+        probs = segmenter.predict_classes([image], size, first=None if classes or overlays else 1)[0]
         masks = probs >= segmenter.threshold  # (K, H, W)
         pictures = {PROBABILITIES: np.round(probs[0] * 255).astype(np.uint8), BINARY: _white(masks[0])}
         if classes:
