@@ -13,32 +13,44 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cgdseg.config import Backbone, CGDSeg, Config, Dataset, Run, Splits, StandIn, System, TextEncoder, Training, UNet
+from cgdseg import paths
+from cgdseg.config import (
+    PARTS,
+    Backbone,
+    CGDSeg,
+    Config,
+    Dataset,
+    Run,
+    Splits,
+    StandIn,
+    System,
+    TextEncoder,
+    Training,
+    UNet,
+)
 from cgdseg.data import cache, manifest, splits
 from cgdseg.data.standins import write_stand_in
 from cgdseg.eyes import GROUPS, LOOKS
-from cgdseg.inference import Segmenter, load_segmenter, score_photographs
+from cgdseg.inference import load_segmenter, score_photographs
 from cgdseg.metrics import count_pixels, scores
+from cgdseg.release import predict_rows
 from cgdseg.training import run_dir, train
 
-RESULTS = Path(__file__).parent / "results"
 SIZE = (96, 128)
 GREEN = (0, 255, 0)
 COLOURS = {"sclera": (255, 0, 0), "iris": (0, 255, 0), "pupil": (0, 0, 255)}
 ALL = "everything"
-CLASSES = ("sclera", "iris", "pupil")
-SMALL_UNET = UNet(input_size=SIZE, channels=(8, 16, 32, 64, 128), classes=CLASSES)
+SMALL_UNET = UNet(input_size=SIZE, channels=(8, 16, 32, 64, 128), classes=PARTS)
 
 
 def small_cgdseg(detail: int = 12, **backbone) -> CGDSeg:
-    """The demo's form of CGDSeg, changed."""
+    """A small CGDSeg, near the demo's."""
     shape = {"patch_size": 8, "hidden_size": 64, "n_layers": 3, "n_heads": 4, "normalise": "image"}
     backbone = Backbone(source="random", tuning="full", **shape | backbone)
-    return CGDSeg(input_size=SIZE, classes=CLASSES, backbone=backbone, text=TextEncoder(source="random", width=64),
+    return CGDSeg(input_size=SIZE, classes=PARTS, backbone=backbone, text=TextEncoder(source="random", width=64),
                   pyramid=(32, 40, 48), decoder=(48, 40, 24), growth=8, n_dense=2, squeeze=8, head=12,
                   detail=detail)  # fmt: skip
 
@@ -66,9 +78,7 @@ def rendered(left_out: str | None = None) -> Dataset:
 def study(name: str, eyes: int, seeds: int) -> Config:
     left_out = GROUPS if name == "factors" else ()
     datasets = {ALL: rendered()} | {f"no_{group}": rendered(group) for group in left_out}
-    training = Training(
-        epochs=8, batch_size=16, lr=3e-3, augment="none", stream=dict.fromkeys(datasets, eyes // 8), precision="bf16"
-    )
+    training = Training(epochs=8, batch_size=16, lr=3e-3, stream=dict.fromkeys(datasets, eyes // 8), precision="bf16")
     return Config(name=f"transfer-{name}", datasets=datasets, conditions={d: (d,) for d in datasets},
                   systems=SYSTEMS if name == "systems" else {"unet": SMALL_UNET}, seeds=tuple(range(1, seeds + 1)),
                   splits=Splits(val_fraction=0.2), training=training)  # fmt: skip
@@ -90,20 +100,13 @@ def train_and_score(cfg: Config, run: Run, photos: Path) -> pd.DataFrame:
     segmenter = load_segmenter(run_dir(cfg, run))
     pixels = cache.open_cache(cfg, SIZE)
     rows = [row for row, image_id in enumerate(pixels.image_ids) if image_id.startswith(f"{ALL}/")]
-    found = [
-        ("rendered", pixels.image_ids[row], f1(segmenter, pixels.images[row], pixels.labels[row] == 1)) for row in rows
-    ]
-    table = pd.DataFrame(found, columns=["set", "image", "f1"])
+    counts = count_pixels(predict_rows(segmenter, pixels.images[rows])[:, 0], pixels.labels[rows] == 1)
+    found = {"set": "rendered", "image": [pixels.image_ids[row] for row in rows], "f1": scores(counts).f1}
     scored = score_photographs(lambda image: segmenter.predict([image])[0], photos, GREEN)
-    table = pd.concat([table, scored.assign(set="photos")])
+    table = pd.concat([pd.DataFrame(found), scored.assign(set="photos")])
     variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ")
     eyes = cfg.streamed(run) * cfg.training.epochs
     return table.assign(variant=variant, seed=run.seed, eyes=eyes)[["variant", "seed", "eyes", "set", "image", "f1"]]
-
-
-def f1(segmenter: Segmenter, image: np.ndarray, mask: np.ndarray) -> float:
-    prob = segmenter.predict([image], mask.shape)[0]
-    return float(scores(count_pixels(prob[None], mask[None], segmenter.threshold)).f1.iloc[0])
 
 
 def main() -> None:
@@ -117,8 +120,7 @@ def main() -> None:
     cfg = study(options.study, options.eyes, options.seeds)
     prepare(cfg, options.workers)
     runs = sorted(cfg.runs(), key=lambda run: run.seed)  # a killed study has whole seeds
-    RESULTS.mkdir(exist_ok=True)
-    target = RESULTS / f"{cfg.name}.csv"
+    target = paths.RESULTS / f"{cfg.name}.csv"
     tables = []
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         jobs = [pool.submit(train_and_score, cfg, run, options.photos) for run in runs]

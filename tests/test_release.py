@@ -56,7 +56,7 @@ def test_photographs_are_scored_beside_what_costs_nothing(tmp_path):
     table = release.photograph_scores(pairs(tmp_path / "photos"), paths.RELEASE)
     assert table.columns.tolist() == ["image", "model", "threshold", "ellipse"] and table.image.tolist() == list("012")
     assert (table.model > table[["threshold", "ellipse"]].max(axis=1)).all()
-    plt.close(plots.release_picture(table, n=2))
+    plt.close(plots.release_picture(release.sample_pictures(n=2), table))
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no photographs with masks"):
         release.photograph_scores(tmp_path / "empty", paths.RELEASE)

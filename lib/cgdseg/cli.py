@@ -251,7 +251,7 @@ def release(
 
     Writes its weights and card, and with --photographs the README's picture."""
     from cgdseg.plots import release_picture
-    from cgdseg.release import publish
+    from cgdseg.release import publish, sample_pictures
 
     with one_line_errors():
         cfg = load_config(config)
@@ -260,7 +260,7 @@ def release(
         typer.echo(table.round(4).to_string(index=False))
         if seen is not None:
             typer.echo(seen.round(4).to_string(index=False))
-            release_picture(seen).savefig(paths.ROOT / "reports" / "example.png", dpi=110)
+            release_picture(sample_pictures(), seen).savefig(paths.ROOT / "reports" / "example.png", dpi=110)
     typer.echo(f"see {paths.short(paths.RELEASE / 'MODEL_CARD.md')}")
 
 

@@ -244,7 +244,7 @@ class Config(Settings):
         return named
 
     @model_validator(mode="after")
-    def _name_known_datasets(self) -> Self:
+    def _names_are_known(self) -> Self:
         for condition, names in self.conditions.items():
             for name in names:
                 if name not in self.datasets:

@@ -113,7 +113,7 @@ def release_reliability(cfg: Config, n: int = 60) -> pd.DataFrame:
     tables = []
     for dataset, group in ids.groupby("dataset", sort=False):
         rows = [truth.row(i) for i in group.image_id.sample(min(n, len(group)), random_state=0)]
-        probs = np.stack([release.predict([truth.images[row]])[0] for row in rows])
+        probs = np.stack(release.predict(list(truth.images[rows])))
         found = reliability(probs, truth.labels[rows] == SCLERA)
         tables.append(found.assign(dataset=cfg.label(dataset), error=calibration_error(found, foreground=True)))
     return pd.concat(tables, ignore_index=True)

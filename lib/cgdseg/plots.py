@@ -10,8 +10,6 @@ from sklearn.decomposition import PCA
 from cgdseg.config import Config, Dataset, Training
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
-from cgdseg.eyes import LOOKS, render_eye
-from cgdseg.inference import load_segmenter
 from cgdseg.pictures import errors, masks_of, outline
 from cgdseg.tables import by_dataset
 
@@ -217,17 +215,12 @@ def threshold_sweep(table: pd.DataFrame, chosen: float) -> Figure:
     return grid.figure
 
 
-def release_picture(photographs: pd.DataFrame, n: int = 8) -> Figure:
-    """The README's picture: rendered eyes segmented by the release model, and its F1 on photographs beside.
-
-    `photographs`: `release.photograph_scores`."""
-    segmenter = load_segmenter()
-    eyes = [render_eye(LOOKS["randomised"], 2026, index, (240, 320)).image for index in range(n)]
+def release_picture(pictures: list[np.ndarray], photographs: pd.DataFrame) -> Figure:
+    """The README's picture: `release.sample_pictures`, and beside them F1 on photographs (`photograph_scores`)."""
     figure = plt.figure(figsize=(12, 3.7), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[3, 1])
-    for axis, image in zip(left.subplots(2, n // 2, squeeze=False).flat, eyes, strict=True):
-        masks = segmenter.predict_classes([image])[0] >= segmenter.threshold
-        axis.imshow(outline(image, masks, thickness=2))
+    for axis, picture in zip(left.subplots(2, len(pictures) // 2, squeeze=False).flat, pictures, strict=True):
+        axis.imshow(picture)
         axis.axis("off")
     left.suptitle("rendered eyes that it never saw: sclera, iris and pupil", fontsize=10)
     axis = right.subplots()

@@ -17,9 +17,11 @@ from cgdseg.calibration import calibration_error, fit_temperature, reliability
 from cgdseg.config import RGB, Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
+from cgdseg.eyes import LOOKS, render_eye
 from cgdseg.files import sha256, write_atomic
 from cgdseg.inference import Segmenter, load_segmenter, score_photographs
 from cgdseg.metrics import count_pixels, scores
+from cgdseg.pictures import outline
 from cgdseg.progress import read_history
 from cgdseg.training import read_run, run_dir
 
@@ -52,10 +54,7 @@ def publish(
     pixels = open_cache(cfg, segmenter.input_size)
     fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
     truth = {name: pixels.labels[half] == 1 for name, half in (("fitted", fitted), ("held out", held_out))}
-    choices = [replace(segmenter, mirrored=mirrored) for mirrored in (False, True)]
-    found = [predict_rows(choice, pixels.images[fitted])[:, 0] for choice in choices]
-    gains = [scores(count_pixels(probs, truth["fitted"], segmenter.threshold)).f1.mean() for probs in found]
-    segmenter, chosen = max(zip(gains, choices, found, strict=True), key=lambda choice: choice[0])[1:]
+    segmenter, chosen, gains = choose_mirroring(segmenter, pixels.images[fitted], truth["fitted"])
     temperature = fit_temperature(chosen, truth["fitted"])
     raw = predict_rows(segmenter, pixels.images[held_out])
     probs = predict_rows(replace(segmenter, temperature=temperature), pixels.images[held_out])
@@ -90,13 +89,31 @@ def publish(
         "each": "" if seen is None else markdown(seen),
         "looks": pd.read_csv(paths.RESULTS / "looks.csv"),
     }
-    environment = Environment(
-        loader=PackageLoader("cgdseg"), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
-    )
-    write_atomic(
-        folder / "MODEL_CARD.md", environment.get_template("model_card.md.j2").render(cfg=cfg, run=run, **words)
-    )
+    options = {"undefined": StrictUndefined, "keep_trailing_newline": True, "trim_blocks": True}
+    template = Environment(loader=PackageLoader("cgdseg"), **options).get_template("model_card.md.j2")
+    write_atomic(folder / "MODEL_CARD.md", template.render(cfg=cfg, run=run, **words))
     return table, seen
+
+
+def choose_mirroring(
+    segmenter: Segmenter, images: np.ndarray, truth: np.ndarray
+) -> tuple[Segmenter, np.ndarray, list[float]]:
+    """The segmenter with or without mirror images, whichever has the higher mean F1 on images (N, H, W, 3).
+
+    Returns it, its sclera probabilities (N, H, W), and F1 without and with."""
+    choices = [replace(segmenter, mirrored=mirrored) for mirrored in (False, True)]
+    found = [predict_rows(choice, images)[:, 0] for choice in choices]
+    gains = [float(scores(count_pixels(probs, truth, segmenter.threshold)).f1.mean()) for probs in found]
+    best = int(np.argmax(gains))
+    return choices[best], found[best], gains
+
+
+def sample_pictures(n: int = 8, seed: int = 2026) -> list[np.ndarray]:
+    """Rendered eyes (240, 320, 3) with what the release model finds in them outlined."""
+    segmenter = load_segmenter()
+    eyes = [render_eye(LOOKS["randomised"], seed, index, (240, 320)).image for index in range(n)]
+    found = [probs >= segmenter.threshold for probs in segmenter.predict_classes(eyes)]
+    return [outline(image, masks, thickness=2) for image, masks in zip(eyes, found, strict=True)]
 
 
 def photograph_scores(folder: Path, run_folder: Path, sclera: RGB | None = None) -> pd.DataFrame:

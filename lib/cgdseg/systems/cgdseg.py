@@ -6,10 +6,9 @@ import pandas as pd
 import yaml
 from torch import Tensor, nn
 
-from cgdseg import config
+from cgdseg import config, encoders
 from cgdseg import grounding as groundings
 from cgdseg.encoders import PatchEncoder, build_patch_encoder, skeleton
-from cgdseg.encoders import without_weights as shape_only
 from cgdseg.layers import DecoderStage, Detail, Head, Pyramid
 from cgdseg.paths import CLAIMS
 
@@ -106,7 +105,7 @@ def _grounding_parts(grounding: nn.Module) -> dict[str, list[nn.Parameter]]:
 def without_weights(settings: config.CGDSeg) -> config.CGDSeg:
     """The same shape with random weights, built without a download."""
     text = settings.text.model_copy(update={"source": "random", "revision": None})
-    return settings.model_copy(update={"backbone": shape_only(settings.backbone), "text": text})
+    return settings.model_copy(update={"backbone": encoders.without_weights(settings.backbone), "text": text})
 
 
 def describe(settings: config.CGDSeg) -> str:
