@@ -33,7 +33,8 @@ def tiny_unet() -> config.UNet:
 @pytest.fixture
 def tiny_systems(tiny_cgdseg, tiny_unet) -> dict:
     segformer = config.SegFormer(input_size=(32, 48), channels=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=16)
-    return {"cgdseg": tiny_cgdseg, "unet": tiny_unet, "segformer": segformer}
+    segnet = config.SegNet(input_size=(33, 47), channels=(4, 8, 8))  # odd at every stage
+    return {"cgdseg": tiny_cgdseg, "unet": tiny_unet, "segnet": segnet, "segformer": segformer}
 
 
 @pytest.fixture

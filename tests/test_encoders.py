@@ -100,6 +100,27 @@ def test_positions_keep_their_place_when_resized():
     assert torch.equal(resize_positions(positions, (37, 37)), positions)
 
 
+def test_plain_positions_equal_transformers_own(dinov2_folder):
+    reference = Dinov2Model.from_pretrained(dinov2_folder).embeddings
+    own = reference.interpolate_pos_encoding(torch.zeros(1, 1 + 3 * 4, 24), 3 * 14, 4 * 14)
+    positions = reference.position_embeddings
+    assert torch.allclose(resize_positions(positions, (3, 4), antialias=False), own, atol=1e-6)
+    assert not torch.allclose(resize_positions(positions, (3, 4)), own, atol=1e-3)
+
+
+def test_how_positions_are_resized_is_a_switch(dinov2_folder):
+    images, outputs = torch.rand(1, 3, 42, 56), []
+    for positions in ("antialias", "bicubic"):
+        settings = Backbone(source=str(dinov2_folder), revision=None, tuning="frozen", positions=positions)
+        encoder = build_patch_encoder(settings, (42, 56)).eval()
+        with torch.no_grad():
+            outputs.append(encoder(images))
+    assert not torch.allclose(*outputs, atol=1e-4)
+    default = Backbone(source=str(dinov2_folder), revision=None, tuning="frozen")
+    with torch.no_grad():
+        assert torch.equal(build_patch_encoder(default, (42, 56)).eval()(images), outputs[0])
+
+
 def test_random_prompts_are_unit_fixed_and_distinct():
     settings = TextEncoder(source="random", width=64)
     vectors = encode_prompts(settings)

@@ -233,3 +233,39 @@ def test_the_grid_is_a_switch(tiny_cgdseg):
 
 def test_segformer_has_the_size_of_b0():
     assert parameter_counts(config.SegFormer())["total"] == pytest.approx(3.7e6, rel=0.02)  # Xie et al., table 1
+
+
+def unpooled_by_hand(fine: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """`values` (C, h, w) at the places of the maxima of 2x2 pixels of `fine` (C, H, W), zero elsewhere."""
+    result = torch.zeros_like(fine)
+    for c, y, x in torch.cartesian_prod(*map(torch.arange, values.shape)).tolist():
+        row, column = divmod(int(fine[c, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].argmax()), 2)
+        result[c, 2 * y + row, 2 * x + column] = values[c, y, x]
+    return result
+
+
+@pytest.mark.parametrize("size", [(16, 24), (21, 31)])  # 21 -> 10 -> 5 and 31 -> 15 -> 7: every stage drops a pixel
+def test_segnet_puts_values_back_where_its_maxima_were(size):
+    model = build_system(config.SegNet(input_size=size, channels=(4, 6))).eval()
+    entered = []
+    for block in model.decoder:
+        block.register_forward_pre_hook(lambda _block, inputs: entered.append(inputs[0][0]))
+    outputs = trace(model, torch.rand(1, 3, *size))
+    fine, coarse, decoded = (outputs[name][0] for name in ("encoder.0", "encoder.1", "decoder.0"))
+    assert torch.equal(entered[0], unpooled_by_hand(coarse, torch.nn.functional.max_pool2d(coarse, 2)))
+    assert torch.equal(entered[1], unpooled_by_hand(fine, decoded))
+    assert outputs["head"].shape[-2:] == size
+
+
+@pytest.mark.parametrize("detail", [0, 4])
+def test_sides_that_14_divides_are_seen_whole_and_come_back(tiny_cgdseg, detail):
+    """252 x 336 is 18 x 24 patches, 4:3 to the pixel; 16, the step of the pyramid, divides the width alone."""
+    backbone = tiny_cgdseg.backbone.model_copy(update={"patch_size": 14})
+    changes = {"input_size": (252, 336), "backbone": backbone, "detail": detail}
+    model = build_system(tiny_cgdseg.model_copy(update=changes)).eval()
+    images = torch.rand(1, 3, 252, 336, requires_grad=True)
+    patches = model.backbone(images)
+    assert patches.shape == (1, 24, 18, 24)
+    (seen,) = torch.autograd.grad(patches.square().sum(), images)
+    assert (seen.abs().sum(1) > 0).all()
+    assert model(images).shape == (1, 1, 252, 336)

@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -23,19 +21,23 @@ from pydantic import (
 )
 
 from cgdseg import paths
+from cgdseg.architectures import (  # noqa: F401  those who write a config find the settings of systems here too
+    PARTS,
+    RGB,
+    Backbone,
+    CGDSeg,
+    Part,
+    SegFormer,
+    SegNet,
+    Settings,
+    Size,
+    System,
+    SystemSettings,
+    TextEncoder,
+    UNet,
+    Upsampling,
+)
 from cgdseg.paths import CONFIGS
-
-Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
-RGB = tuple[int, int, int]
-Part = Literal["sclera", "iris", "pupil"]
-Upsampling = Literal[
-    "bilinear", "nearest", "bicubic", "transposed", "transposed-overlap", "pixel-shuffle", "bed-of-nails"
-]
-PARTS: tuple[Part, ...] = ("sclera", "iris", "pupil")  # labels 1, 2, 3; 0 is everything else
-
-
-class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class StandIn(Settings):
@@ -87,92 +89,6 @@ class Splits(Settings):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the real subjects; `subject` only
     real_repeats: PositiveInt = 3  # slide "Mixed Training Strategy"
     seed: int = 42
-
-
-class Backbone(Settings):
-    """A DINOv2. `source`: a hub id (with `revision`), a local folder, or "random" with the shape below."""
-
-    source: str = "facebook/dinov2-small"
-    revision: str | None = "ed25f3a31f01632728cabb09d1542f84ab7b0056"
-    tuning: Literal["lora", "full", "frozen"] = "lora"
-    normalise: Literal["imagenet", "image"] = "imagenet"  # image: each by its own mean and deviation
-    lora_rank: PositiveInt = 8
-    lora_alpha: PositiveFloat = 16.0
-    lora_shared: bool = True  # one A for q, k and v of a block, as on a fused projection; False: peft's own, one each
-    patch_size: PositiveInt = 14  # this and the rest: random source only
-    hidden_size: PositiveInt = 384
-    n_layers: PositiveInt = 12
-    n_heads: PositiveInt = 6
-
-
-class TextEncoder(Settings):
-    """A CLIP text tower. `source`: a hub id (with `revision`), a local folder, or "random" with `width`."""
-
-    source: str = "openai/clip-vit-base-patch32"
-    revision: str | None = "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
-    width: PositiveInt = 512  # random source only
-    prompts: tuple[str, ...] = (  # slide "CLIP Text Encoder & Prompt Ensemble"
-        "sclera white of the eye",
-        "white part of the human eye",
-        "eye white region sclera",
-        "the white scleral region of the eye",
-    )
-    phrases: tuple[str, ...] = (  # for `grounding: similarity`; the sclera against what surrounds it
-        *("sclera, the white of the eye", "iris of the eye", "pupil of the eye", "eyelid"),
-        *("skin around the eye", "eyelashes", "bright reflection on the eye"),
-    )
-
-
-class SystemSettings(Settings):
-    """What every system has."""
-
-    input_size: Size = (256, 256)
-    classes: tuple[Part, ...] = ("sclera",)  # one logit map each, in the order of their labels
-
-    @field_validator("classes")
-    @classmethod
-    def _follow_the_labels(cls, classes: tuple[Part, ...]) -> tuple[Part, ...]:
-        if classes not in (order := [PARTS[:n] for n in (1, 2, 3)]):
-            raise ValueError(f"classes must be one of {order}")
-        return classes
-
-
-class CGDSeg(SystemSettings):
-    """The main system; the defaults are the slides'."""
-
-    kind: Literal["cgdseg"] = "cgdseg"
-    backbone: Backbone = Backbone()
-    text: TextEncoder = TextEncoder()
-    grid: Literal["stretched", "aligned"] = "stretched"  # the slides stretch the 252 pixels that patches see over 256
-    grounding: Literal["anchor", "prompts", "tokens", "similarity", "bias", "random", "none"] = "anchor"
-    attention_heads: PositiveInt = 4
-    pyramid: tuple[PositiveInt, PositiveInt, PositiveInt] = (96, 192, 384)  # channels, fine to coarse
-    decoder: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)  # channels, coarse to fine
-    upsample: Upsampling = "bilinear"  # of the decoder's stages
-    growth: PositiveInt = 32
-    n_dense: PositiveInt = 4
-    squeeze: PositiveInt = 16
-    head: PositiveInt = 64
-    detail: NonNegativeInt = 0  # channels of a skip from the pixels into the last decoder stage; the slides have none
-
-
-class UNet(SystemSettings):
-    """The plain comparator: a U-Net with batch norm."""
-
-    kind: Literal["unet"] = "unet"
-    channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 512)
-
-
-class SegFormer(SystemSettings):
-    """A light transformer to compare with; the defaults are SegFormer-B0."""
-
-    kind: Literal["segformer"] = "segformer"
-    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 160, 256)
-    depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (2, 2, 2, 2)
-    decoder: PositiveInt = 256
-
-
-System = Annotated[CGDSeg | UNet | SegFormer, Field(discriminator="kind")]
 
 
 class Training(Settings):

@@ -30,14 +30,17 @@ class PatchEncoder(nn.Module):
     images (B, 3, H, W) in [0, 1] -> last-layer patch tokens as a grid (B, C, H // patch, W // patch).
     Where H or W is not a multiple of the patch, the right and bottom rest is not seen (256 = 18 * 14 + 4)."""
 
-    def __init__(self, dinov2: Dinov2Model, input_size: Size, normalise: str = "imagenet"):
+    def __init__(
+        self, dinov2: Dinov2Model, input_size: Size, normalise: str = "imagenet", positions: str = "antialias"
+    ):
         super().__init__()
         self.patch = patch = dinov2.config.patch_size
         self.input_size, self.normalise = input_size, normalise
         self.grid = (input_size[0] // patch, input_size[1] // patch)
         self.channels = dinov2.config.hidden_size
         embeddings = dinov2.embeddings
-        embeddings.position_embeddings = nn.Parameter(resize_positions(embeddings.position_embeddings, self.grid))
+        resized = resize_positions(embeddings.position_embeddings, self.grid, antialias=positions == "antialias")
+        embeddings.position_embeddings = nn.Parameter(resized)
         embeddings.mask_token = None  # pre-training only
         self.dinov2 = dinov2
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
@@ -56,14 +59,17 @@ class PatchEncoder(nn.Module):
         return tokens[:, 1:].transpose(1, 2).unflatten(2, self.grid)  # (B, C, h, w)  CLS dropped
 
 
-def resize_positions(positions: Tensor, grid: Size) -> Tensor:
-    """(1, 1 + n*n, C) -> (1, 1 + h*w, C): bicubic with antialiasing, as timm does at load time."""
+def resize_positions(positions: Tensor, grid: Size, antialias: bool = True) -> Tensor:
+    """(1, 1 + n*n, C) -> (1, 1 + h*w, C), bicubic.
+
+    With antialiasing as timm does at load time, without it as transformers does at every call. DINOv2's own code
+    goes without as well, with a scale of (h + 0.1) / n; that offset is not kept here."""
     cls, square = positions.detach()[:, :1], positions.detach()[:, 1:]
     side = int(square.shape[1] ** 0.5)
     if (side, side) == tuple(grid):
         return positions.detach().clone()
     square = square.transpose(1, 2).unflatten(2, (side, side))
-    square = F.interpolate(square, size=grid, mode="bicubic", antialias=True, align_corners=False)
+    square = F.interpolate(square, size=grid, mode="bicubic", antialias=antialias, align_corners=False)
     return torch.cat([cls, square.flatten(2).transpose(1, 2)], dim=1)
 
 
@@ -71,7 +77,7 @@ def build_patch_encoder(settings: Backbone, input_size: Size) -> PatchEncoder:
     """Load or make a DINOv2 and prepare it for training as `settings.tuning` says.
 
     Raises ValueError naming the keys when a checkpoint does not hold exactly a DINOv2's weights."""
-    encoder = PatchEncoder(_load_dinov2(settings), input_size, settings.normalise)
+    encoder = PatchEncoder(_load_dinov2(settings), input_size, settings.normalise, settings.positions)
     if settings.tuning == "full":
         return encoder
     encoder.requires_grad_(False)

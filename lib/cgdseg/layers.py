@@ -152,6 +152,7 @@ class DecoderStage(nn.Module):
     def forward(self, features: Tensor, skip: Tensor | None = None) -> Tensor:
         features = self.upsample(features)
         if skip is not None:
+            skip = resize(skip, features.shape[-2:])  # a skip from the pixels is larger where 16 does not divide them
             features = torch.cat([features, skip], dim=1)
         return self.csse(self.transition(self.dense(features)))
 

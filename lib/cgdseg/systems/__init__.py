@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cgdseg.config import System
-from cgdseg.systems import cgdseg, segformer, unet
+from cgdseg.systems import cgdseg, segformer, segnet, unet
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Builder:
 SYSTEMS: dict[str, Builder] = {
     "cgdseg": Builder(cgdseg.build_cgdseg, cgdseg.parts, cgdseg.offline, cgdseg.without_weights),
     "unet": Builder(unet.build_unet, unet.parts),
+    "segnet": Builder(segnet.build_segnet, segnet.parts),
     "segformer": Builder(segformer.build_segformer, segformer.parts),
 }
 

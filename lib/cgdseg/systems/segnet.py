@@ -1,0 +1,41 @@
+"""SegNet (Badrinarayanan et al. 2017), small: the decoder puts every value back where the encoder found its maximum.
+
+images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), one map a class"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cgdseg import config
+from cgdseg.layers import standardise
+from cgdseg.systems.unet import double_conv
+
+
+class SegNet(nn.Module):
+    """Mirrored encoder and decoder; only the places of the maxima pass from one to the other, no features."""
+
+    def __init__(self, channels: tuple[int, ...], n_classes: int = 1):
+        super().__init__()
+        self.encoder = nn.ModuleList(map(double_conv, (3, *channels[:-1]), channels))
+        mirrored = channels[::-1]
+        self.decoder = nn.ModuleList(map(double_conv, mirrored, (*mirrored[1:], channels[0])))
+        self.head = nn.Conv2d(channels[0], n_classes, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features, pooled = standardise(images), []
+        for block in self.encoder:
+            features = block(features)
+            size = features.shape[-2:]
+            features, places = F.max_pool2d(features, 2, return_indices=True)
+            pooled.append((places, size))
+        for block, (places, size) in zip(self.decoder, reversed(pooled), strict=True):
+            # an odd last row or column was not pooled: its size is needed, and it stays zero
+            features = block(F.max_unpool2d(features, places, 2, output_size=size))
+        return self.head(features)
+
+
+def build_segnet(settings: config.SegNet) -> SegNet:
+    return SegNet(settings.channels, len(settings.classes))
+
+
+def parts(model: SegNet) -> dict[str, list[nn.Parameter]]:
+    return {name: list(child.parameters()) for name, child in model.named_children()}
