@@ -7,6 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
+from cgdseg.artefacts import Example
 from cgdseg.config import Config, Dataset, Training
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
@@ -246,6 +247,26 @@ def changes(table: pd.DataFrame) -> Figure:
     axis.axvline(0, color="0.6", linewidth=1, linestyle=":")
     axis.set(xlabel="change of F1 on photographs, with 95 % interval", ylabel="")
     sns.despine(ax=axis, left=True)
+    return figure
+
+
+def artefacts(examples: list[Example], window: int = 32, floor: float = -60) -> Figure:
+    """A column an upsampler: its response to smooth noise (a window of pixels), and its mean spectrum in decibels."""
+    size = (1.55 * len(examples) + 0.8, 3.9)
+    figure, axes = plt.subplots(2, len(examples), figsize=size, squeeze=False, layout="constrained")
+    for (above, below), example in zip(axes.T, examples, strict=True):
+        part = example.response[:window, :window]
+        above.imshow(part, cmap="magma")
+        above.set_title(f"{example.kind}\n{example.checkerboard:.2f}", fontsize=9)
+        above.set(xticks=[], yticks=[])
+        decibels = 10 * np.log10(example.spectrum / example.spectrum.max() + 1e-12)
+        shown = below.imshow(decibels, cmap="magma", vmin=floor, vmax=0, extent=(-0.5, 0.5, 0.5, -0.5))
+        below.set(xticks=[-0.5, 0, 0.5], xticklabels=["−½", "0", "½"], yticks=[])
+        below.grid(visible=False)
+    axes[0, 0].set_ylabel("response", fontsize=9)
+    axes[1, 0].set_ylabel("spectrum", fontsize=9)
+    figure.supxlabel("periods a pixel", fontsize=9)
+    figure.colorbar(shown, ax=axes[1], label="dB", fraction=0.02, pad=0.01)
     return figure
 
 
