@@ -2,10 +2,12 @@
 
     python benchmarks/transfer.py factors --photos DIR    # leave one group of the renderer's factors out
     python benchmarks/transfer.py systems --photos DIR    # what CGDSeg needs to match a U-Net
+    python benchmarks/transfer.py upsampling --photos DIR # CGDSeg with each upsampler, and a SegNet that unpools
 
-DIR holds photographs <name>.jpg and hand-drawn masks <name>_mask.png with a green sclera. Every training sees the
-same number of eyes. Finished trainings are kept below data/ (CGDSEG_HOME), so a killed study goes on where it was.
-Writes benchmarks/results/transfer-<study>.csv: variant, seed, eyes, set (rendered, photos), image, f1."""
+DIR holds photographs <name>.jpg and hand-drawn masks <name>_mask.png with a green sclera; without it only rendered
+eyes are scored. A further study is one entry of STUDIES. Every training sees the same number of eyes. Finished
+trainings are kept below data/ (CGDSEG_HOME), so a killed study goes on where it was.
+Writes transfer-<study>.csv: variant, seed, eyes, set (rendered, photos), image, f1."""
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +26,7 @@ from cgdseg.config import (
     Config,
     Dataset,
     Run,
+    SegNet,
     Splits,
     StandIn,
     System,
@@ -35,6 +38,7 @@ from cgdseg.data import cache, manifest, splits
 from cgdseg.data.standins import write_stand_in
 from cgdseg.eyes import GROUPS, LOOKS
 from cgdseg.inference import load_segmenter, score_photographs
+from cgdseg.layers import UPSAMPLERS
 from cgdseg.metrics import count_pixels, scores
 from cgdseg.release import predict_rows
 from cgdseg.training import run_dir, train
@@ -43,25 +47,35 @@ SIZE = (96, 128)
 GREEN = (0, 255, 0)
 COLOURS = {"sclera": (255, 0, 0), "iris": (0, 255, 0), "pupil": (0, 0, 255)}
 ALL = "everything"
-SMALL_UNET = UNet(input_size=SIZE, channels=(8, 16, 32, 64, 128), classes=PARTS)
+CHANNELS = (8, 16, 32, 64, 128)
+SMALL_UNET = UNet(input_size=SIZE, channels=CHANNELS, classes=PARTS)
 
 
-def small_cgdseg(detail: int = 12, **backbone) -> CGDSeg:
-    """A small CGDSeg, near the demo's."""
+def small_cgdseg(backbone: dict | None = None, **changes) -> CGDSeg:
+    """A small CGDSeg, near the demo's, but for changes of its backbone and of itself."""
     shape = {"patch_size": 8, "hidden_size": 64, "n_layers": 3, "n_heads": 4, "normalise": "image"}
-    backbone = Backbone(source="random", tuning="full", **shape | backbone)
-    return CGDSeg(input_size=SIZE, classes=PARTS, backbone=backbone, text=TextEncoder(source="random", width=64),
-                  pyramid=(32, 40, 48), decoder=(48, 40, 24), growth=8, n_dense=2, squeeze=8, head=12,
-                  detail=detail)  # fmt: skip
+    parts = {
+        "backbone": Backbone(source="random", tuning="full", **shape | (backbone or {})),
+        "text": TextEncoder(source="random", width=64),
+    }
+    widths = {"pyramid": (32, 40, 48), "decoder": (48, 40, 24), "growth": 8, "n_dense": 2, "squeeze": 8, "head": 12}
+    return CGDSeg(input_size=SIZE, classes=PARTS, **parts | widths | {"detail": 12} | changes)
 
 
-SYSTEMS: dict[str, System] = {
-    "unet": SMALL_UNET,
-    "cgdseg": small_cgdseg(),
-    "imagenet_normalisation": small_cgdseg(normalise="imagenet"),
-    "no_detail": small_cgdseg(detail=0),
-    "patch_4": small_cgdseg(patch_size=4),
-    "patch_16": small_cgdseg(patch_size=16, hidden_size=128),
+STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
+    "factors": {"unet": SMALL_UNET},  # its variants are datasets
+    "systems": {
+        "unet": SMALL_UNET,
+        "cgdseg": small_cgdseg(),
+        "imagenet_normalisation": small_cgdseg({"normalise": "imagenet"}),
+        "no_detail": small_cgdseg(detail=0),
+        "patch_4": small_cgdseg({"patch_size": 4}),
+        "patch_16": small_cgdseg({"patch_size": 16, "hidden_size": 128}),
+    },
+    "upsampling": {
+        **{kind.replace("-", "_"): small_cgdseg(upsample=kind) for kind in UPSAMPLERS},
+        "segnet": SegNet(input_size=SIZE, channels=CHANNELS, classes=PARTS),
+    },
 }
 
 
@@ -80,7 +94,7 @@ def study(name: str, eyes: int, seeds: int) -> Config:
     datasets = {ALL: rendered()} | {f"no_{group}": rendered(group) for group in left_out}
     training = Training(epochs=8, batch_size=16, lr=3e-3, stream=dict.fromkeys(datasets, eyes // 8), precision="bf16")
     return Config(name=f"transfer-{name}", datasets=datasets, conditions={d: (d,) for d in datasets},
-                  systems=SYSTEMS if name == "systems" else {"unet": SMALL_UNET}, seeds=tuple(range(1, seeds + 1)),
+                  systems=STUDIES[name], seeds=tuple(range(1, seeds + 1)),
                   splits=Splits(val_fraction=0.2), training=training)  # fmt: skip
 
 
@@ -93,17 +107,18 @@ def prepare(cfg: Config, n_workers: int) -> None:
     cache.build_cache(cfg, eyes, SIZE, n_workers=n_workers)
 
 
-def train_and_score(cfg: Config, run: Run, photos: Path) -> pd.DataFrame:
-    """One row an image: `rendered` ones with everything varied, stored and never trained on, and the photographs."""
+def train_and_score(cfg: Config, run: Run, photos: Path | None) -> pd.DataFrame:
+    """One row an image: `rendered` ones with everything varied, stored and never trained on, and any photographs."""
     cv2.setNumThreads(1)
     train(cfg, run)
     segmenter = load_segmenter(run_dir(cfg, run))
     pixels = cache.open_cache(cfg, SIZE)
     rows = [row for row, image_id in enumerate(pixels.image_ids) if image_id.startswith(f"{ALL}/")]
     counts = count_pixels(predict_rows(segmenter, pixels.images[rows])[:, 0], pixels.labels[rows] == 1)
-    found = {"set": "rendered", "image": [pixels.image_ids[row] for row in rows], "f1": scores(counts).f1}
-    scored = score_photographs(lambda image: segmenter.predict([image])[0], photos, GREEN)
-    table = pd.concat([pd.DataFrame(found), scored.assign(set="photos")])
+    table = pd.DataFrame({"set": "rendered", "image": [pixels.image_ids[r] for r in rows], "f1": scores(counts).f1})
+    if photos:
+        scored = score_photographs(lambda image: segmenter.predict([image])[0], photos, GREEN)
+        table = pd.concat([table, scored.assign(set="photos")])
     variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ")
     eyes = cfg.streamed(run) * cfg.training.epochs
     return table.assign(variant=variant, seed=run.seed, eyes=eyes)[["variant", "seed", "eyes", "set", "image", "f1"]]
@@ -111,8 +126,9 @@ def train_and_score(cfg: Config, run: Run, photos: Path) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["factors", "systems"])
-    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--photos", type=Path, help="folder of photographs and masks")
+    parser.add_argument("--results", type=Path, default=paths.RESULTS, help="folder for the table")
     parser.add_argument("--eyes", type=int, default=3200, help="rendered eyes a training sees")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time, one thread each")
@@ -120,7 +136,7 @@ def main() -> None:
     cfg = study(options.study, options.eyes, options.seeds)
     prepare(cfg, options.workers)
     runs = sorted(cfg.runs(), key=lambda run: run.seed)  # a killed study has whole seeds
-    target = paths.RESULTS / f"{cfg.name}.csv"
+    target = options.results / f"{cfg.name}.csv"
     tables = []
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         jobs = [pool.submit(train_and_score, cfg, run, options.photos) for run in runs]

@@ -6,8 +6,11 @@ import pandas as pd
 import pytest
 
 from cgdseg import paths
+from cgdseg.config import digest
 from cgdseg.data.standins import stand_in_factors
 from cgdseg.eyes import GROUPS, LOOKS
+from cgdseg.layers import UPSAMPLERS
+from cgdseg.systems import parameter_counts
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +29,20 @@ def test_each_dataset_holds_one_group_of_factors_still(transfer):
     assert len(cfg.runs()) == 2 * (len(GROUPS) + 1) and {cfg.streamed(run) for run in cfg.runs()} == {10}
 
 
+def test_the_upsampling_study_changes_the_upsampling_alone(transfer):
+    systems = transfer.study("upsampling", eyes=80, seeds=1).systems
+    segnet = systems.pop("segnet")
+    assert {system.upsample for system in systems.values()} == set(UPSAMPLERS)
+    assert len({digest(system.model_copy(update={"upsample": "nearest"})) for system in systems.values()}) == 1
+    sizes = [parameter_counts(system)["total"] for system in (segnet, transfer.SMALL_UNET)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.15)
+
+
 def test_the_committed_studies_hold_every_variant_and_seed(transfer):
-    for name, variants in (("factors", len(GROUPS) + 1), ("systems", len(transfer.SYSTEMS))):
-        table = pd.read_csv(paths.RESULTS / f"transfer-{name}.csv")
-        assert table.groupby("variant").seed.nunique().tolist() == [3] * variants
+    committed = {path.stem.removeprefix("transfer-"): path for path in paths.RESULTS.glob("transfer-*.csv")}
+    assert {"factors", "systems"} <= set(committed) <= set(transfer.STUDIES)
+    for name, path in committed.items():
+        table, variants = pd.read_csv(path), len(transfer.STUDIES[name]) + (len(GROUPS) if name == "factors" else 0)
+        seeds = table.groupby("variant").seed.nunique()
+        assert len(seeds) == variants and seeds.nunique() == 1 and seeds.min() >= 3
         assert table[table.set == "photos"].groupby(["variant", "seed"]).size().eq(8).all()

@@ -138,6 +138,9 @@ def test_a_study_is_read_as_changes_against_its_baseline():
     assert table.loc[1, ["change", "low", "high"]].tolist() == pytest.approx([-0.25] * 3)
     assert "worse: -25.0 points (-25.0 to -25.0)" in evaluation.read_transfer(table)
     plots.plt.close(plots.changes(table))
+    without = tables.transfer(study(-0.25).query("set == 'rendered'"), "base")
+    assert without.change[1] == pytest.approx(-0.25) and "photographs F1" not in without
+    assert "on rendered eyes. For 0 of 1" in evaluation.read_transfer(without)
     assert "For 1 of 1 changes the interval includes zero." in evaluation.read_transfer(
         tables.transfer(study(0.0), "base")
     )

@@ -237,13 +237,13 @@ def read_gaps(gaps: pd.DataFrame) -> str:
 
 def read_transfer(table: pd.DataFrame) -> str:
     """A study of benchmarks/transfer.py (`tables.transfer`) in words."""
-    base, rest = table.iloc[0], table.iloc[1:]
+    base, rest, judged = table.iloc[0], table.iloc[1:], table.columns[1]
     lines = [
         f"- {row.variant}: {100 * row.change:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
         for row in rest.itertuples()
         if row.high < 0 or row.low > 0
     ]
-    start = f"The baseline, {base.variant}, reaches F1 {base['photographs F1']:.3f} on photographs. "
+    start = f"The baseline, {base.variant}, reaches F1 {base[judged]:.3f} on {judged.removesuffix(' F1')}. "
     unsure = f"For {len(rest) - len(lines)} of {len(rest)} changes the interval includes zero"
     return start + (f"{unsure}; the others:\n\n" + "\n".join(lines) if lines else f"{unsure}.")
 

@@ -240,12 +240,12 @@ def release_picture(pictures: list[np.ndarray], photographs: pd.DataFrame) -> Fi
 
 def changes(table: pd.DataFrame) -> Figure:
     """Change of F1 with its 95 % interval, a line a variant (`tables.transfer`; the baseline's row is left out)."""
-    rows = table[table.low.notna()].iloc[::-1]
+    rows, judged = table[table.low.notna()].iloc[::-1], table.columns[1].removesuffix(" F1")
     figure, axis = plt.subplots(figsize=(7, 0.3 * len(rows) + 0.9), layout="constrained")
     whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows.change.to_numpy())
     axis.errorbar(rows.change, rows.variant, xerr=whiskers, fmt="o", capsize=2, color="C0")
     axis.axvline(0, color="0.6", linewidth=1, linestyle=":")
-    axis.set(xlabel="change of F1 on photographs, with 95 % interval", ylabel="")
+    axis.set(xlabel=f"change of F1 on {judged}, with 95 % interval", ylabel="")
     sns.despine(ax=axis, left=True)
     return figure
 

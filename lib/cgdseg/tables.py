@@ -123,24 +123,26 @@ def sizes(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+SETS = {"photos": "photographs F1", "rendered": "rendered eyes F1"}  # the first that a study has judges its variants
+
+
 def transfer(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """A study of benchmarks/transfer.py, a row a variant: F1 on photographs, its change against the baseline variant
-    with a 95 % interval over seeds and images, and F1 on rendered eyes. The most harmful change comes first."""
-    means = rows.groupby(["variant", "set"]).f1.mean().unstack()
+    with a 95 % interval over seeds and images, and F1 on rendered eyes. The most harmful change comes first.
+
+    Where no photographs were scored, the change is that on rendered eyes."""
+    means = rows.groupby(["variant", "set"]).f1.mean().unstack().rename(columns=SETS)
+    judge = next(name for name in SETS if (rows.set == name).any())
     grids = {
-        v: g.pivot(index="seed", columns="image", values="f1") for v, g in rows[rows.set == "photos"].groupby("variant")
+        v: g.pivot(index="seed", columns="image", values="f1") for v, g in rows[rows.set == judge].groupby("variant")
     }
     found = []
     for variant, grid in grids.items():
         change = (grid - grids[baseline]).dropna(how="all")
         low, high = crossed_interval(change.to_numpy()) if variant != baseline else (np.nan, np.nan)
-        rest = {
-            "change": change.to_numpy().mean(),
-            "low": low,
-            "high": high,
-            "rendered eyes F1": means.rendered[variant],
-        }
-        found.append({"variant": variant, "photographs F1": means.photos[variant], **rest, "seeds": len(change)})
+        moved = {"change": change.to_numpy().mean(), "low": low, "high": high}
+        own = {SETS[judge]: means.loc[variant, SETS[judge]], **moved, **means.loc[variant].drop(SETS[judge])}
+        found.append({"variant": variant, **own, "seeds": len(change)})
     table = pd.DataFrame(found).sort_values("change")
     return pd.concat([table[table.variant == baseline], table[table.variant != baseline]], ignore_index=True)
 
