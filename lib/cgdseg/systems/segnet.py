@@ -16,6 +16,7 @@ class SegNet(nn.Module):
     def __init__(self, channels: tuple[int, ...], n_classes: int = 1):
         super().__init__()
         self.encoder = nn.ModuleList(map(double_conv, (3, *channels[:-1]), channels))
+        self.unpool = nn.ModuleList(nn.MaxUnpool2d(2) for _ in channels)  # modules, so that `systems.trace` sees them
         mirrored = channels[::-1]
         self.decoder = nn.ModuleList(map(double_conv, mirrored, (*mirrored[1:], channels[0])))
         self.head = nn.Conv2d(channels[0], n_classes, 1)
@@ -27,9 +28,8 @@ class SegNet(nn.Module):
             size = features.shape[-2:]
             features, places = F.max_pool2d(features, 2, return_indices=True)
             pooled.append((places, size))
-        for block, (places, size) in zip(self.decoder, reversed(pooled), strict=True):
-            # an odd last row or column was not pooled: its size is needed, and it stays zero
-            features = block(F.max_unpool2d(features, places, 2, output_size=size))
+        for unpool, block, (places, size) in zip(self.unpool, self.decoder, reversed(pooled), strict=True):
+            features = block(unpool(features, places, output_size=size))  # odd sizes: the last line stays zero
         return self.head(features)
 
 
@@ -38,4 +38,4 @@ def build_segnet(settings: config.SegNet) -> SegNet:
 
 
 def parts(model: SegNet) -> dict[str, list[nn.Parameter]]:
-    return {name: list(child.parameters()) for name, child in model.named_children()}
+    return {name: list(getattr(model, name).parameters()) for name in ("encoder", "decoder", "head")}
