@@ -21,6 +21,10 @@ FORMS = {
     "random": "the only key is the mean of random directions",
     "none": "no text, and nothing in its place",
 }
+POSITIONS = {
+    "antialias": "bicubic with antialiasing, as in timm",
+    "bicubic": "bicubic without antialiasing, as in transformers",
+}
 CLIP_TEXT_TOWER = 63_428_096  # CLIPTextModelWithProjection of ViT-B/32; it runs once and is not part of the module
 
 
@@ -114,6 +118,7 @@ def describe(settings: config.CGDSeg) -> str:
     origin = f"`{backbone.source}`" if backbone.source != "random" else "a small DINOv2 of its own, from random weights"
     learning = {"lora": "LoRA adapters learn", "full": "all of it learns", "frozen": "nothing of it learns"}
     words = [f"The backbone is {origin} with {backbone.n_layers} blocks; {learning[backbone.tuning]}."]
+    words.append(f"Its position embedding is resized to the grid of patches, {POSITIONS[backbone.positions]}.")
     if backbone.normalise == "image":
         words.append("Each image is normalised by its own mean and deviation; the slides take those of ImageNet.")
     words.append(f"Grounding `{settings.grounding}`: {FORMS[settings.grounding]}.")
