@@ -12,7 +12,7 @@ from cgdseg.paths import LIB
 ORDER = [
     "cgdseg",
     "cgdseg.eyes",
-    "cgdseg.paths cgdseg.architectures",
+    "cgdseg.paths cgdseg.architectures cgdseg.memory",
     "cgdseg.config",
     "cgdseg.files cgdseg.imports cgdseg.pictures",
     "cgdseg.outputs cgdseg.data",

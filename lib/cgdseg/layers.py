@@ -2,12 +2,14 @@
 
 Feature maps are (B, C, h, w); every part is a plain nn.Module without knowledge of the others."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cgdseg.config import Size
 
@@ -59,6 +61,16 @@ class Pyramid(nn.Module):
     def _level(self, grid: Tensor, conv: nn.Conv2d, norm: nn.Module, gelu: nn.Module, size: Size) -> Tensor:
         grows = size[0] * size[1] > grid.shape[-2] * grid.shape[-1]
         return gelu(norm(self.resize(conv(grid), size) if grows else conv(self.resize(grid, size))))
+
+
+def fold_norms(model: nn.Module) -> None:
+    """Fold every batch norm that directly follows a convolution into it, for inference: the same map, one pass less."""
+    for module in model.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i, (first, second) in enumerate(itertools.pairwise(module)):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
 
 
 class DenseBlock(nn.Module):

@@ -27,6 +27,7 @@ from cgdseg.data.stream import RenderedEyes
 from cgdseg.files import sha256, write_atomic
 from cgdseg.imports import code_digest
 from cgdseg.losses import dice_bce
+from cgdseg.memory import keep_freed_memory
 from cgdseg.metrics import count_pixels, pooled_scores, scores
 from cgdseg.progress import HISTORY, Learner, put_aside, read_history, resume, save
 from cgdseg.systems import build_system, offline_settings
@@ -100,6 +101,7 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
     result as an uninterrupted run on a CPU with the same thread count. Anything it depends on changed: starts anew, and
     the old run is kept beside it as <run id>.previous. `stop_after` ends early, as a kill would, for tests."""
     torch.set_num_threads(cfg.training.n_threads)
+    keep_freed_memory()
     settings, folder = cfg.training, run_dir(cfg, run)
     cache = open_cache(cfg, cfg.systems[run.system].input_size)
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}

@@ -1,0 +1,84 @@
+"""Prediction with CGDSeg at the paper's size: the slides' code as written against the forms that we predict in.
+
+python benchmarks/inference.py [--json FILE] [--batch 8] [--compile]
+ratio = seconds of theirs / seconds of our fastest form; the largest difference of a probability is given beside it."""
+
+import torch
+from measure import as_glibc_does, by_turns, options, peak_mib, report, wait
+from slides import as_written
+
+from cgdseg.encoders import merge_lora
+from cgdseg.layers import fold_norms
+from cgdseg.memory import keep_freed_memory
+from cgdseg.systems import build_system
+from cgdseg.systems.cgdseg import CGDSeg, paper_size
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def trained_model() -> CGDSeg:
+    """The paper's size with weights that are random but not at their start: no adapter is nil, no norm is standard."""
+    torch.manual_seed(0)
+    model = build_system(paper_size())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+        model.train()(torch.rand(2, 3, 256, 256))  # statistics for the batch norms
+    return model.eval().requires_grad_(False)
+
+
+class Prediction:
+    """Probabilities of one fixed batch; `form` says how they are computed."""
+
+    def __init__(self, form: str, batch: int):
+        model = trained_model()
+        theirs = form.startswith("theirs")
+        layout = torch.contiguous_format if theirs else torch.channels_last
+        self.allocate = as_glibc_does if form == "theirs" else keep_freed_memory
+        self.images = torch.rand(batch, 3, 256, 256).to(DEVICE).contiguous(memory_format=layout)
+        if theirs:
+            model = as_written(model)
+        else:
+            merge_lora(model)
+            fold_norms(model)
+        model = model.to(DEVICE, memory_format=layout)
+        self.half = "bf16" in form
+        self.call = torch.compile(model) if "compiled" in form else model
+
+    @torch.inference_mode()
+    def __call__(self) -> torch.Tensor:
+        self.allocate()
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=self.half):
+            return self.call(self.images).float().sigmoid()
+
+
+def memory(form: str, batch: int) -> None:
+    predict = Prediction(form, batch)
+    predict()
+    wait()
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--batch", type=int, default=32 if DEVICE == "cuda" else 8)
+    parser.add_argument("--compile", action="store_true", help="measure the compiled forms too: minutes more on a CPU")
+    chosen = parser.parse_args()
+    forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"] + ["ours compiled", "ours bf16 compiled"] * chosen.compile
+    calls = {form: Prediction(form, chosen.batch) for form in forms}
+    probs = {form: call() for form, call in calls.items()}
+    seconds = by_turns(calls, rounds=20 if DEVICE == "cuda" else 4)
+    del calls
+    best = min(seconds, key=seconds.get)
+    result = {
+        "ratio": seconds["theirs"] / seconds[best],
+        "best": best,
+        "batch": chosen.batch,
+        "ms_an_image": {form: 1000 * took / chosen.batch for form, took in seconds.items()},
+        "peak_MiB": {form: peak_mib(memory, form, chosen.batch) for form in forms},
+        "difference": {form: (probs[form] - probs["theirs"]).abs().max().item() for form in forms[1:]},
+    }
+    report(result, chosen.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Times and memory of rival forms of one computation, taken by turns in one process so that all meet the same machine.
+
+by_turns({"theirs": f, "ours": g}) -> {"theirs": seconds, "ours": seconds}; report(doc, result) prints and keeps it."""
+
+import argparse
+import ctypes
+import json
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from cgdseg.memory import M_MMAP_MAX, M_TRIM_THRESHOLD
+
+
+def by_turns(calls: dict[str, Callable[[], object]], rounds: int = 3, warm_up: int = 1) -> dict[str, float]:
+    """Median seconds of each call over the rounds."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(warm_up + rounds):
+        for name, call in calls.items():
+            wait()
+            start = time.perf_counter()
+            call()
+            wait()
+            if turn >= warm_up:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def as_glibc_does() -> None:
+    """Undo memory.keep_freed_memory, with the largest thresholds that glibc would come to by itself."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    m_mmap_threshold, largest = -3, 32 * 2**20
+    mallopt(M_MMAP_MAX, 65536)
+    mallopt(m_mmap_threshold, largest)
+    mallopt(M_TRIM_THRESHOLD, 2 * largest)
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def wait() -> None:
+    """CUDA works behind the caller's back: let it finish."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def peak_mib(job: Callable, *arguments) -> float:
+    """Most memory that job(*arguments) holds, in MiB: on CUDA what it allocates, else of a process of its own."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        job(*arguments)
+        return torch.cuda.max_memory_allocated() / 2**20
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_resident, job, *arguments).result()
+
+
+def _resident(job: Callable, *arguments) -> float:
+    job(*arguments)
+    status = Path("/proc/self/status").read_text()  # getrusage's maximum is inherited from the parent
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+def machine() -> str:
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    return f"{_processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def options(doc: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the result here as well")
+    return parser
+
+
+def report(result: dict, path: Path | None) -> None:
+    text = json.dumps({"machine": machine(), **result}, indent=2)
+    print(text)
+    if path:
+        path.write_text(text + "\n")

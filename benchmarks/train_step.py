@@ -1,0 +1,98 @@
+"""One training step of CGDSeg at the paper's size: the slides' code as written against the forms that we train in.
+
+python benchmarks/train_step.py [--json FILE] [--batch 8] [--compile]
+ratio = seconds of theirs / seconds of our fastest form; all start from the same weights and see the same images."""
+
+import torch
+from measure import as_glibc_does, by_turns, machine, options, peak_mib, report, wait
+from slides import as_written
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cgdseg.config import Training
+from cgdseg.losses import dice_bce
+from cgdseg.memory import keep_freed_memory
+from cgdseg.systems import build_system
+from cgdseg.systems.cgdseg import paper_size
+from cgdseg.training import optimizer_for
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+PEAK = 989e12  # FLOP/s of an H200 in bf16 by its data sheet
+
+
+class Step:
+    """Forward, loss, backward, clipping and AdamW on one fixed batch; `form` says how it is computed."""
+
+    def __init__(self, form: str, batch: int):
+        torch.manual_seed(0)
+        settings = Training()
+        model = build_system(paper_size()).to(DEVICE)
+        theirs = form.startswith("theirs")
+        layout = torch.contiguous_format if theirs else torch.channels_last
+        self.allocate = as_glibc_does if form == "theirs" else keep_freed_memory
+        self.images = torch.rand(batch, 3, 256, 256).to(DEVICE).contiguous(memory_format=layout)
+        self.masks = (torch.rand(batch, 1, 256, 256) < 0.2).float().to(DEVICE)
+        self.model = as_written(model) if theirs else model.to(memory_format=layout)
+        self.optimizer = optimizer_for(self.model, settings)
+        if theirs:
+            self.optimizer = torch.optim.AdamW(self.optimizer.param_groups, weight_decay=settings.weight_decay)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.half = "bf16" in form
+        self.call = torch.compile(self.model) if "compiled" in form else self.model
+        self.model.train()
+
+    def __call__(self) -> torch.Tensor:
+        self.allocate()
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=self.half):
+            logits = self.call(self.images)
+        loss = dice_bce(logits, self.masks)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.trained, 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()
+
+
+def memory(form: str, batch: int) -> None:
+    step = Step(form, batch)
+    step()
+    step()
+    wait()
+
+
+def flop(step: Step) -> float:
+    """Floating-point operations of a step, as torch counts those of matrix products and convolutions."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--batch", type=int, default=32 if DEVICE == "cuda" else 4)
+    parser.add_argument("--compile", action="store_true", help="measure the compiled form too: minutes more on a CPU")
+    chosen = parser.parse_args()
+    forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"] + ["ours bf16 compiled"] * chosen.compile
+    steps = {form: Step(form, chosen.batch) for form in forms}
+    losses = {form: step().item() for form, step in steps.items()}
+    seconds = by_turns(steps, rounds=20 if DEVICE == "cuda" else 3)
+    operations = flop(steps["ours"])
+    del steps
+    best = min(seconds, key=seconds.get)
+    result = {
+        "ratio": seconds["theirs"] / seconds[best],
+        "best": best,
+        "batch": chosen.batch,
+        "ms_an_image": {form: 1000 * took / chosen.batch for form, took in seconds.items()},
+        "peak_MiB": {form: peak_mib(memory, form, chosen.batch) for form in forms},
+        "first_loss": losses,
+        "GFLOP_an_image": operations / chosen.batch / 1e9,
+        "TFLOP_a_second": {form: operations / took / 1e12 for form, took in seconds.items()},
+    }
+    if "H200" in machine():
+        result["share_of_peak"] = operations / seconds[best] / PEAK
+    report(result, chosen.json)
+
+
+if __name__ == "__main__":
+    main()
