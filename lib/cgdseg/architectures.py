@@ -2,9 +2,18 @@
 
 {kind: unet, channels: [8, 16]} -> UNet; the defaults of CGDSeg are the slides'. An unknown key is an error."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
 RGB = tuple[int, int, int]
@@ -36,12 +45,37 @@ class Backbone(Settings):
     n_heads: PositiveInt = 6
 
 
+class Pretraining(Settings):
+    """A small text-image encoder in CLIP's form, pretrained on rendered eyes and phrases on them."""
+
+    eyes: PositiveInt = 2000
+    epochs: PositiveInt = 12
+    batch_size: PositiveInt = 50
+    regions: PositiveInt = 4  # of each eye, in a batch
+    lr: PositiveFloat = 2e-3
+    side: PositiveInt = 96  # pixels; images are squeezed to a square
+    patch_size: PositiveInt = 8
+    width: PositiveInt = 64
+    layers: PositiveInt = 3
+    text_layers: PositiveInt = 2
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.side % self.patch_size or self.width % 4 or self.eyes < self.batch_size:
+            raise ValueError("side must be a multiple of patch_size, width of 4, and eyes at least batch_size")
+        return self
+
+
 class TextEncoder(Settings):
-    """A CLIP text tower. `source`: a hub id (with `revision`), a local folder, or "random" with `width`."""
+    """A CLIP text tower. `source`: a hub id (with `revision`), a local folder, "rendered" or "random" with `width`.
+
+    "rendered" is our own, made by `pretraining` without a download; random gives each prompt a fixed direction."""
 
     source: str = "openai/clip-vit-base-patch32"
     revision: str | None = "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
     width: PositiveInt = 512  # random source only
+    pretraining: Pretraining = Pretraining()  # rendered source only
     prompts: tuple[str, ...] = (  # slide "CLIP Text Encoder & Prompt Ensemble"
         "sclera white of the eye",
         "white part of the human eye",

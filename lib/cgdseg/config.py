@@ -27,6 +27,7 @@ from cgdseg.architectures import (  # noqa: F401  those who write a config find 
     Backbone,
     CGDSeg,
     Part,
+    Pretraining,
     SegFormer,
     SegNet,
     Settings,

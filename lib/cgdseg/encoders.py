@@ -16,12 +16,13 @@ from transformers.utils import logging as transformers_logging
 
 from cgdseg.config import Backbone, Size, TextEncoder
 from cgdseg.layers import standardise
+from cgdseg.pretraining import pretrained
 
 transformers_logging.disable_progress_bar()
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-RANDOM = "random"
+RANDOM, RENDERED = "random", "rendered"
 
 
 class PatchEncoder(nn.Module):
@@ -195,9 +196,11 @@ def encode_tokens(settings: TextEncoder) -> Tensor:
 
 
 def _load_text_tower(settings: TextEncoder) -> tuple:
-    origin = {"revision": settings.revision}
-    tokenizer = AutoTokenizer.from_pretrained(settings.source, **origin)
-    return tokenizer, CLIPTextModelWithProjection.from_pretrained(settings.source, **origin, dtype=torch.float32).eval()
+    ours = settings.source == RENDERED
+    source = str(pretrained(settings.pretraining)) if ours else settings.source
+    origin = {"revision": None if ours else settings.revision}
+    tokenizer = AutoTokenizer.from_pretrained(source, **origin)
+    return tokenizer, CLIPTextModelWithProjection.from_pretrained(source, **origin, dtype=torch.float32).eval()
 
 
 def _random_direction(prompt: str, width: int) -> Tensor:

@@ -23,6 +23,11 @@ def run_dir(run_id: str) -> Path:
     return HOME / "data" / "runs" / run_id
 
 
+def encoder_dir(recipe: str) -> Path:
+    """A text encoder of our own, shared by all configs that ask for the same one."""
+    return HOME / "data" / "encoders" / recipe
+
+
 def cache_dir(config: str) -> Path:
     """Tables and decoded pixels that notebook 01 writes for one config."""
     return HOME / "data" / "cache" / config
