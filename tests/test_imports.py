@@ -20,7 +20,7 @@ ORDER = [
     "cgdseg.encoders cgdseg.layers cgdseg.grounding cgdseg.losses cgdseg.metrics cgdseg.statistics",
     "cgdseg.systems cgdseg.progress",
     "cgdseg.training",
-    "cgdseg.inference cgdseg.ssbc",
+    "cgdseg.inference cgdseg.ssbc cgdseg.rehearsal",
     "cgdseg.evaluation cgdseg.domain_gap cgdseg.tables cgdseg.release",
     "cgdseg.plots",
     "cgdseg.jobs",

@@ -176,7 +176,7 @@ System = Annotated[CGDSeg | UNet | SegFormer, Field(discriminator="kind")]
 
 
 class Training(Settings):
-    """Slides "Optimizer, Learning Rate, & Schedule" and "Loss Function"; batch_size is per process."""
+    """Slides "Optimizer, Learning Rate, & Schedule" and "Loss Function"; batch_size is over all processes."""
 
     epochs: PositiveInt = 70
     batch_size: PositiveInt = 32
