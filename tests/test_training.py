@@ -150,6 +150,22 @@ def test_a_diverging_loss_stops_and_keeps_the_last_good_checkpoint(tiny_config, 
     assert checkpoints.load_newest(run_dir(tiny_config, run) / "checkpoints")[1]["epoch"] == 1
 
 
+def test_gradients_that_overflow_skip_a_step(tiny_unet, monkeypatch):
+    """As in fp16 on CUDA, with a scaler for the CPU: only a loss that is itself not finite ends a training."""
+    settings = Training(epochs=1)
+    accelerator = training.start_accelerator(settings)
+    monkeypatch.setattr(accelerator.state, "_mixed_precision", "fp16")
+    accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    learner = training.new_learner(accelerator, tiny_unet, settings, seed=0)
+    session = training.open_session(accelerator, learner, tiny_unet, settings)
+    batch = {"images": torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8), "labels": torch.ones(2, 32, 48)}
+    before = learner.model.head.weight.detach().clone()
+    for step in range(60):
+        assert torch.isfinite(training.train_step(session, batch, f"step {step}"))
+        assert step or torch.equal(learner.model.head.weight, before)
+    assert not torch.equal(learner.model.head.weight, before) and learner.model.head.weight.isfinite().all()
+
+
 def test_adapters_have_their_own_rate(tiny_config, tiny_cgdseg):
     model = training.build_system(tiny_cgdseg)
     optimizer = optimizer_for(model, Training())

@@ -120,7 +120,7 @@ def train(
 
     On several GPUs: torchrun --standalone --nproc-per-node 8 -m cgdseg.cli train ...
     --dry-run proves the recipe on this machine; it needs no data, downloads nothing and writes nothing."""
-    from accelerate import PartialState
+    from torch import distributed
 
     from cgdseg import rehearsal, training
 
@@ -132,9 +132,10 @@ def train(
             words = rehearsal.describe(rehearsal.rehearse(cfg, run))
         else:
             words = f"{training.describe(training.train(cfg, run))}\nsee {paths.short(training.run_dir(cfg, run))}"
-        if PartialState().is_main_process:
-            typer.echo(words)
-        PartialState().destroy_process_group()
+    if os.environ.get("RANK", "0") == "0":  # torchrun counts its processes
+        typer.echo(words)
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @app.command()

@@ -22,7 +22,7 @@ def rehearse(cfg: Config, run: Run) -> dict[str, object]:
     """Train STEPS steps on rendered eyes, from random weights, and say what they cost; writes nothing.
 
     Seconds are those of a step alone: eyes are rendered between the steps. The peak is this process's, or its GPU's."""
-    settings = _for_this_machine(cfg.training)
+    settings, wanted = _for_this_machine(cfg.training), cfg.training.precision
     torch.set_num_threads(settings.n_threads)
     cfg = _with_rendered_eyes(cfg, run, STEPS * settings.accumulate * settings.batch_size)
     system, counts = cfg.systems[run.system], parameter_counts(cfg.systems[run.system])
@@ -47,7 +47,7 @@ def rehearse(cfg: Config, run: Run) -> dict[str, object]:
         "input size": "x".join(map(str, system.input_size)) + " (height x width)",
         "batch": settings.batch_size,
         "processes": accelerator.num_processes,
-        "precision": "fp32 (fp16 needs CUDA)" if settings.precision != cfg.training.precision else settings.precision,
+        "precision": settings.precision + (" (fp16 needs CUDA)" if settings.precision != wanted else ""),
         "losses": np.reshape(losses, (STEPS, -1)).mean(1).tolist(),
         "seconds per step": np.reshape(seconds, (STEPS, -1)).sum(1).tolist(),
         "peak memory in GB": _peak_bytes(accelerator.device) / 1e9,
@@ -69,10 +69,10 @@ def _words(value: object) -> str:
 
 
 def _for_this_machine(settings: Training) -> Training:
-    """No more threads than cores, eyes rendered in this process, and float32 in place of fp16 without CUDA."""
+    """No more threads than cores, eyes rendered in this process, and bf16 in place of fp16 where there is no CUDA."""
     changes = {"n_workers": 0, "n_threads": min(settings.n_threads, torch.get_num_threads())}
     if settings.precision == "fp16" and not torch.cuda.is_available():
-        changes["precision"] = "no"
+        changes["precision"] = "bf16"  # half the memory of float32 too: 12 in place of 23 GB for the paper's batch
     return settings.model_copy(update=changes)
 
 

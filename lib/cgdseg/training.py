@@ -118,13 +118,16 @@ class Session:
 def start_accelerator(settings: Training) -> Accelerator:
     """Join the processes that torchrun started, if it did; `batch_size` is that of all of them together."""
     several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=several and not torch.cuda.is_available(),  # else each process would train by itself
         mixed_precision=settings.precision,
         gradient_accumulation_steps=settings.accumulate,
         dynamo_backend="inductor" if settings.compile else "no",
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
+    if settings.precision == "fp16" and accelerator.device.type == "cpu":  # where Accelerate takes float32 unasked
+        raise ValueError("training.precision: fp16 needs CUDA; on a CPU use bf16 or no")
+    return accelerator
 
 
 def new_learner(accelerator: Accelerator, system: System, settings: Training, seed: int) -> Learner:
