@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
 from test_training import streaming, weights, with_training
-from two_processes import TOY
+from two_processes import TOY, noting
 
 from cgdseg import checkpoints, paths, training
 from cgdseg.data import splits
@@ -58,8 +59,9 @@ def train_in_two_processes(cases, folder) -> tuple[list[dict], str]:
 
 def test_two_processes_train_as_one(cases, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    single = {}
+    single, norms = {}, []
     with monkeypatch.context() as patch:
+        patch.setattr(Accelerator, "clip_grad_norm_", noting(norms))
         patch.setitem(SYSTEMS, "unet", TOY)
         for name in ("files", "streamed"):
             cfg, run = cases[name], cases[name].run("unet", "synthetic", 42)
@@ -72,6 +74,7 @@ def test_two_processes_train_as_one(cases, tmp_path, monkeypatch):
     assert len(seen[0]["weights"]) == 4 + 2 + 2 and seen[0]["weights"] == seen[1]["weights"]  # buffers and averages too
     assert all("multiple of 2" in process["error"] and "training.batch_size" in process["error"] for process in seen)
     assert printed.count("best epoch") == 1
+    assert len(norms) == 4 * 3 + 2 and seen[0]["norms"][: len(norms)] == pytest.approx(norms, rel=1e-5)
     for name, (history, expected) in single.items():
         cfg, run = cases[name], cases[name].run("unet", "synthetic", 42)
         both = read_history(run_dir(cfg, run))

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from accelerate import Accelerator
 from torch import nn
 
 from cgdseg import training
@@ -28,9 +29,22 @@ class Toy(nn.Sequential):
 TOY = dataclasses.replace(SYSTEMS["unet"], build=lambda settings: Toy(len(settings.classes)))
 
 
+def noting(norms: list[float]):
+    """Accelerator.clip_grad_norm_ that notes the norms: AdamW alone would not mind gradients that are half as long."""
+    clip = Accelerator.clip_grad_norm_
+
+    def noted(*words):
+        norm = clip(*words)
+        norms.append(norm.item())
+        return norm
+
+    return noted
+
+
 def main(folder: Path) -> None:
     SYSTEMS["unet"] = TOY
-    seen = {"weights": []}
+    seen = {"weights": [], "norms": []}
+    Accelerator.clip_grad_norm_ = noting(seen["norms"])
     validate = training.validate
 
     def watched(accelerator, model, *words):
