@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
-from test_training import streaming, weights, with_training
+from test_training import COMPARED, streaming, weights, with_training
 from two_processes import TOY, noting
 
 from cgdseg import checkpoints, paths, training
@@ -35,9 +35,12 @@ def cases(tiny_config):
     splits.save_splits(cfg, splits.make_splits(load_manifest(cfg), cfg))
     assert [len(splits.part_ids(cfg, "synthetic", part)) for part in ("train", "val")] == [7, 5]
     averaged = with_training(streaming(cfg), stream={"synthetic": 21}, ema=0.8)
+    unfilled = {"batch_size": 8, "accumulate": 2}  # more than there are to validate
     return {
-        "files": with_training(cfg, batch_size=2, epochs=4),
-        "streamed": with_training(averaged, batch_size=8, accumulate=2),  # the 5 that validate do not fill a batch
+        "files": with_training(cfg, batch_size=2, epochs=4, lr=0.03),
+        "streamed": with_training(
+            averaged, batch_size=8, accumulate=2, lr=0.03
+        ),  # the 5 that validate do not fill a batch
         "uneven": with_training(cfg, batch_size=3),
         "cgdseg": with_training(averaged, batch_size=4),
     }
@@ -78,8 +81,8 @@ def test_two_processes_train_as_one(cases, tmp_path, monkeypatch):
     for name, (history, expected) in single.items():
         cfg, run = cases[name], cases[name].run("unet", "synthetic", 42)
         both = read_history(run_dir(cfg, run))
-        columns = ["epoch", "train_loss", *SCORES, "lr"]
-        pd.testing.assert_frame_equal(both[columns], history[columns], rtol=1e-5, atol=0)
+        assert history.val_f1.min() > 0.5  # or equal scores would say little
+        pd.testing.assert_frame_equal(both[COMPARED], history[COMPARED], rtol=1e-5, atol=0)
         found = weights(cfg, run)
         assert all(torch.allclose(found[key], tensor, rtol=1e-4, atol=1e-6) for key, tensor in expected.items())
 
