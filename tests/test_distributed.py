@@ -38,9 +38,7 @@ def cases(tiny_config):
     unfilled = {"batch_size": 8, "accumulate": 2}  # more than there are to validate
     return {
         "files": with_training(cfg, batch_size=2, epochs=4, lr=0.03),
-        "streamed": with_training(
-            averaged, batch_size=8, accumulate=2, lr=0.03
-        ),  # the 5 that validate do not fill a batch
+        "streamed": with_training(averaged, lr=0.03, **unfilled),
         "uneven": with_training(cfg, batch_size=3),
         "cgdseg": with_training(averaged, batch_size=4),
     }
