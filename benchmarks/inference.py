@@ -63,7 +63,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32 if DEVICE == "cuda" else 8)
     parser.add_argument("--compile", action="store_true", help="measure the compiled forms too: minutes more on a CPU")
     chosen = parser.parse_args()
-    forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"] + ["ours compiled", "ours bf16 compiled"] * chosen.compile
+    forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"] + [
+        "ours compiled",
+        "ours bf16 compiled",
+    ] * chosen.compile
     calls = {form: Prediction(form, chosen.batch) for form in forms}
     probs = {form: call() for form, call in calls.items()}
     seconds = by_turns(calls, rounds=20 if DEVICE == "cuda" else 4)

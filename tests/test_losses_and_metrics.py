@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from cgdseg.losses import dice_bce, soft_dice
+from cgdseg.losses import dice_bce, dice_bce_of_sums, pixel_sums
 from cgdseg.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
 
 
@@ -22,7 +22,14 @@ def test_a_perfect_prediction_costs_nothing_and_a_wrong_one_much():
     perfect = 40 * (2 * targets - 1)
     assert dice_bce(perfect, targets) < 1e-6
     assert dice_bce(-perfect, targets) > 10
-    assert soft_dice(torch.full((1, 1, 4, 4), -50.0), torch.zeros(1, 1, 4, 4)) == pytest.approx(0, abs=1e-6)
+    nothing = torch.full((1, 1, 4, 4), -50.0), torch.zeros(1, 1, 4, 4)
+    assert dice_bce(*nothing, bce_weight=0, dice_weight=1) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_loss_of_a_batch_does_not_depend_on_how_it_is_shared_out():
+    logits, targets = torch.randn(5, 2, 6, 4), (torch.rand(5, 2, 6, 4) > 0.7).float()
+    parts = [pixel_sums(*part) for part in zip(logits.split([2, 3]), targets.split([2, 3]), strict=True)]
+    assert dice_bce_of_sums(torch.cat(parts)).item() == pytest.approx(dice_bce(logits, targets).item(), rel=1e-6)
 
 
 def test_half_precision_logits_are_lifted():

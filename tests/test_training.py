@@ -1,6 +1,7 @@
 """Training: what is resumed equals what was never interrupted; what is finished is not done again."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,34 @@ def test_a_diverging_loss_stops_and_keeps_the_last_good_checkpoint(tiny_config, 
     assert checkpoints.load_newest(run_dir(tiny_config, run) / "checkpoints")[1]["epoch"] == 1
 
 
+def test_several_gpus_share_the_statistics_of_a_batch(tiny_unet):
+    """Without a second GPU: what is built there, and that its checkpoints fit one process."""
+    models = {}
+    for n, device in ((1, "cuda"), (2, "cuda"), (2, "cpu")):
+        accelerator = SimpleNamespace(num_processes=n, device=torch.device(device))
+        models[n, device] = training.new_learner(accelerator, tiny_unet, Training(ema=0.9), seed=0)
+    kinds = {key: {type(m) for m in learner.kept.modules()} for key, learner in models.items()}
+    assert nn.SyncBatchNorm in kinds[2, "cuda"] and nn.BatchNorm2d not in kinds[2, "cuda"]
+    assert nn.SyncBatchNorm not in kinds[1, "cuda"] | kinds[2, "cpu"]
+    checkpoints.load_model(models[1, "cuda"].model, checkpoints.model_tensors(models[2, "cuda"].model))
+
+
+def test_gradients_that_overflow_skip_a_step(tiny_unet, monkeypatch):
+    """As in fp16 on CUDA, with a scaler for the CPU: only a loss that is itself not finite ends a training."""
+    settings = Training(epochs=1)
+    accelerator = training.start_accelerator(settings)
+    monkeypatch.setattr(accelerator.state, "_mixed_precision", "fp16")
+    accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    learner = training.new_learner(accelerator, tiny_unet, settings, seed=0)
+    session = training.open_session(accelerator, learner, tiny_unet, settings)
+    batch = {"images": torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8), "labels": torch.ones(2, 32, 48)}
+    before = learner.model.head.weight.detach().clone()
+    for step in range(60):
+        assert torch.isfinite(training.train_step(session, batch, f"step {step}"))
+        assert step or torch.equal(learner.model.head.weight, before)
+    assert not torch.equal(learner.model.head.weight, before) and learner.model.head.weight.isfinite().all()
+
+
 def test_adapters_have_their_own_rate(tiny_config, tiny_cgdseg):
     model = training.build_system(tiny_cgdseg)
     optimizer = optimizer_for(model, Training())
@@ -209,6 +238,11 @@ def test_a_streamed_training_resumes_too(tiny_config, run):
     train(cfg, run, stop_after=1)
     pd.testing.assert_frame_equal(whole[COMPARED], train(cfg, run)[COMPARED], check_exact=True)
     assert all(torch.equal(expected[name], tensor) for name, tensor in weights(cfg, run).items())
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch(tiny_config, run):
+    history = train(with_training(tiny_config, batch_size=64, epochs=1), run)
+    assert np.isfinite(history.train_loss).all()
 
 
 def test_streaming_needs_a_stand_in(tiny_config, run):

@@ -30,7 +30,7 @@ def one_line_errors() -> Iterator[None]:
     """Print what is wrong and how to mend it, without a traceback, and exit 1."""
     try:
         yield
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         typer.secho(f"error: {error}", err=True, fg="red")
         raise typer.Exit(1) from None
 
@@ -104,6 +104,38 @@ def _pair(word: str) -> tuple[str, str]:
     if not sign:
         raise ValueError(f"parameter {word!r} must be NAME=VALUE")
     return name, value
+
+
+@app.command()
+def train(
+    config: ConfigOption = "demo",
+    system: Annotated[str | None, typer.Option(help="a system of the config", show_default="its first")] = None,
+    condition: Annotated[str | None, typer.Option(help="a condition of the config", show_default="its first")] = None,
+    seed: Annotated[int | None, typer.Option(help="a seed of the config", show_default="its first")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="two steps at full size on rendered eyes, from random weights")
+    ] = False,
+):
+    """Train one run of a config whose data notebook 01 prepared, or take it up where it was interrupted.
+
+    On several GPUs: torchrun --standalone --nproc-per-node 8 -m cgdseg.cli train ...
+    --dry-run proves the recipe on this machine; it needs no data, downloads nothing and writes nothing."""
+    from torch import distributed
+
+    from cgdseg import rehearsal, training
+
+    with one_line_errors():  # by every process: torchrun ends all others once one has failed
+        cfg = load_config(config)
+        first = next(iter(cfg.systems)), next(iter(cfg.conditions)), cfg.seeds[0]
+        run = cfg.run(system or first[0], condition or first[1], first[2] if seed is None else seed)
+        if dry_run:
+            words = rehearsal.describe(rehearsal.rehearse(cfg, run))
+        else:
+            words = f"{training.describe(training.train(cfg, run))}\nsee {paths.short(training.run_dir(cfg, run))}"
+    if os.environ.get("RANK", "0") == "0":  # torchrun counts its processes
+        typer.echo(words)
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @app.command()

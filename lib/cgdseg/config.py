@@ -93,7 +93,7 @@ class Splits(Settings):
 
 
 class Training(Settings):
-    """Slides "Optimizer, Learning Rate, & Schedule" and "Loss Function"; batch_size is per process."""
+    """Slides "Optimizer, Learning Rate, & Schedule" and "Loss Function"; batch_size is over all processes."""
 
     epochs: PositiveInt = 70
     batch_size: PositiveInt = 32

@@ -77,7 +77,7 @@ def pretrain(settings: Pretraining) -> tuple[CLIPModel, PreTrainedTokenizerFast]
 
 
 def contrast(logits: Tensor, positive: Tensor) -> Tensor:
-    """Mean over both directions of -log softmax, shared evenly by the positives: logits and bool, (regions, phrases)."""
+    """Mean over both directions of -log softmax, shared evenly by the positives; both (regions, phrases)."""
 
     def one_way(logits: Tensor, positive: Tensor) -> Tensor:
         shares = positive / positive.sum(1, keepdim=True)
