@@ -41,6 +41,13 @@ def test_prediction_is_the_models_probability_at_any_size(run_folder):
     assert np.allclose(alone, native[0], atol=1e-6)
 
 
+def test_lower_precision_and_compiling_change_next_to_nothing(run_folder):
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    plain = load_segmenter(run_folder, device="cpu").predict([image])[0]
+    half = load_segmenter(run_folder, device="cpu", precision="bf16").predict([image])[0]
+    assert 0 < np.abs(half - plain).max() < 0.02
+
+
 def test_predict_writes_both_files_and_names_what_it_cannot_read(run_folder, photos, home):
     (photos / "broken.png").write_bytes(b"not an image")
     table = predict_folder(load_segmenter(run_folder), photos, home / "out")

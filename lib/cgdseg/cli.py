@@ -175,6 +175,7 @@ def predict(
         Path, typer.Option(help="a finished run: data/runs/<run id>", show_default="the release model")
     ] = paths.RELEASE,
     size: Annotated[str, typer.Option(help="native, or WIDTHxHEIGHT: the competition wants 400x300")] = "native",
+    precision: Annotated[str, typer.Option(help="no (float32), bf16 or, on CUDA, fp16")] = "no",
     classes: Annotated[bool, typer.Option("--classes", help="also Iris/, Pupil/ and Opening/")] = False,
     overlays: Annotated[bool, typer.Option("--overlays", help="also Overlays/ and contact_sheet.png")] = False,
 ):
@@ -186,7 +187,10 @@ def predict(
     from cgdseg.pictures import tile
 
     with one_line_errors():
-        table = predict_folder(load_segmenter(run), images, out, _size(size), classes, overlays)
+        if precision not in ("no", "bf16", "fp16"):
+            raise ValueError(f"--precision {precision}: give no, bf16 or fp16")
+        segmenter = load_segmenter(run, precision=precision)
+        table = predict_folder(segmenter, images, out, _size(size), classes, overlays)
         if table.empty:
             raise ValueError(f"{images} holds no image: give the folder that holds the images")
         if overlays and (table.problem == "").any():

@@ -82,6 +82,9 @@ class Dataset(Settings):
         return self.root if self.root.is_absolute() else paths.HOME / self.root
 
 
+Precision = Literal["no", "fp16", "bf16"]  # Accelerate's names; no: float32
+
+
 class Splits(Settings):
     """`subject` keeps a person in one part; `published` is the slides' 90/10 image split, tested on everything."""
 
@@ -104,7 +107,7 @@ class Training(Settings):
     clip_norm: PositiveFloat = 1.0
     bce_weight: Annotated[float, Field(ge=0)] = 0.4
     dice_weight: Annotated[float, Field(ge=0)] = 0.6
-    precision: Literal["no", "fp16", "bf16"] = "no"  # Accelerate's names; fp16 needs CUDA
+    precision: Precision = "no"  # fp16 needs CUDA
     compile: bool = False  # torch.compile: minutes of waiting first, then faster steps; needs a C++ compiler on CPUs
     accumulate: PositiveInt = 1  # batches whose gradients are summed before a step: large batches in little memory
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of averaged weights, which then are validated and kept
