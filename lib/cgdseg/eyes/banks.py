@@ -111,7 +111,7 @@ def patch(tile: np.ndarray, rng: np.random.Generator, height: int, width: int) -
     if height > rows or width > columns:
         tile = cv2.copyMakeBorder(tile, 0, max(0, height - rows), 0, max(0, width - columns), cv2.BORDER_WRAP)
         rows, columns = tile.shape
-    y, x = int(rng.integers(rows - height + 1)), int(rng.integers(columns - width + 1))
+    y, x = (rng.random(2) * (rows - height + 1, columns - width + 1)).astype(int).tolist()
     return tile[y : y + height, x : x + width]
 
 

@@ -215,11 +215,11 @@ def stream(*keys: int) -> np.random.Generator:
 
 
 @functools.lru_cache(maxsize=64)
-def _bounds(factors: Factors, scope: Scope) -> tuple[np.ndarray, np.ndarray]:
-    """Low ends and widths; a chance p becomes the range whose draw is >= 0 with probability p."""
-    values = [getattr(factors, name) for name in _NAMES[scope]]
-    pairs = np.array([v if isinstance(v, tuple) else (v - 1, v) for v in values])
-    return pairs[:, 0], pairs[:, 1] - pairs[:, 0]
+def _bounds(factors: Factors) -> dict[Scope, tuple[np.ndarray, np.ndarray]]:
+    """Low ends and widths by scope; a chance p becomes the range whose draw is >= 0 with probability p."""
+    values = {scope: [getattr(factors, name) for name in names] for scope, names in _NAMES.items()}
+    pairs = {s: np.array([v if isinstance(v, tuple) else (v - 1, v) for v in values[s]]) for s in values}
+    return {s: (p[:, 0], p[:, 1] - p[:, 0]) for s, p in pairs.items()}
 
 
 def draw(factors: Factors, seed: int, index: int, subject: int | None, eye: str | None) -> SimpleNamespace:
@@ -235,8 +235,9 @@ def draw(factors: Factors, seed: int, index: int, subject: int | None, eye: str 
     sources = {"subject": stream(*person, 0), "eye": stream(*person, 1 + _EYES[eye]), "image": image}
     values = {}
     calm, wild = factors.spread
+    limits = _bounds(factors)  # once an eye: hashing the factors takes longer than drawing them
     for scope, names in _NAMES.items():
-        low, width = _bounds(factors, scope)
+        low, width = limits[scope]
         drawn = low + width * sources[scope].random(len(names))
         if calm < 1:
             neutral, group = _NEUTRAL[scope]

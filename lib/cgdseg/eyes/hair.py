@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes.factors import stream
-from cgdseg.eyes.geometry import Scene
+from cgdseg.eyes.geometry import Scene, bounds
 
 _BEND = np.linspace(0, 1, 6)[:, None]
+_BEZIER = np.hstack([np.ones_like(_BEND), 2 * _BEND * (1 - _BEND), _BEND**2])  # weights of root, elbow and tip
 _SUB = 4  # fractional bits of the drawn positions
 
 
@@ -22,10 +23,9 @@ def draw_lashes(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, tuple[sli
     _lower(canvas, scene, v, rng)
     if v.strands:
         _loose(canvas, scene, v, rng)
-    rows, columns = np.flatnonzero(canvas.any(1)), np.flatnonzero(canvas.any(0))
-    if not len(rows):
+    box = bounds(canvas)
+    if not box:
         return None
-    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     alpha = np.zeros(scene.size, np.float32)
     np.multiply(canvas[box], np.float32(v.lash_dark / 255), out=alpha[box])
     return alpha, box
@@ -41,7 +41,7 @@ def _roots(n: int, low: float, high: float, rng: np.random.Generator) -> np.ndar
     """n places along a lid, partly in clumps."""
     even = np.linspace(low, high, n) + rng.normal(0, 0.6 * (high - low) / n, n)
     clump = rng.uniform(0, 0.8) * 0.03
-    return np.clip(even + clump * np.sin(even * rng.uniform(25, 60) + rng.uniform(0, 6)), low, high)
+    return (even + clump * np.sin(even * rng.uniform(25, 60) + rng.uniform(0, 6))).clip(low, high)
 
 
 def _upper(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
@@ -53,7 +53,7 @@ def _upper(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     length = v.lash_length * rng.uniform(0.4, 1.15, n) * (0.75 + 0.25 * np.cos(1.4 * (x + 0.25)))
     fan = x * rng.uniform(0.5, 1.0) - rng.uniform(0.0, 0.25) + rng.normal(0, 0.22, n)
     fan += 0.25 * np.sin(x * rng.uniform(8, 25) + rng.uniform(0, 6))
-    lift = np.clip(v.lash_lift + rng.normal(0, 0.12, n), -1, 1.2)
+    lift = (v.lash_lift + rng.normal(0, 0.12, n)).clip(-1, 1.2)
     # lashes start outwards and downwards, then curl up: a quadratic Bezier of root, elbow and tip
     elbow = np.stack([0.45 * fan, 0.28 - 0.35 * lift], 1) * length[:, None]
     tip = np.stack([fan, -lift * 0.95 + 0.12], 1) * length[:, None]
@@ -85,9 +85,8 @@ def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
 
 def _strokes(canvas, scene: Scene, v: SimpleNamespace, root, elbow, tip, width: float) -> None:
     """Draw tapered curves: their lower half once more and thicker. Strokes under a pixel wide become fainter."""
-    t = _BEND[None]  # (1, P, 1)
-    curves = root[:, None] + 2 * t * (1 - t) * elbow[:, None] + t * t * tip[:, None]  # (n, P, 2)
-    points = np.round(scene.pixels(curves) * (1 << _SUB)).astype(np.int32)
+    curves = (_BEZIER @ np.array([root, elbow, tip]).reshape(3, -1)).reshape(len(_BEZIER), -1, 2)  # (P, n, 2)
+    points = np.round(scene.pixels(curves) * (1 << _SUB)).transpose(1, 0, 2).astype(np.int32, order="C")
     pixels = width * scene.scale
     tone = int(255 * min(1.0, 0.25 + 0.75 * pixels))
     thick, thin = max(1, round(pixels)), max(1, round(0.6 * pixels))
