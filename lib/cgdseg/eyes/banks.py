@@ -1,6 +1,7 @@
 """Textures that every eye draws from: made once per process from fixed seeds, then only sliced, rolled and scaled.
 
-All tiles are float32, periodic, zero mean and unit variance unless said otherwise."""
+All tiles are float32, periodic, zero mean and unit variance unless said otherwise. Those said to be bytes hold
+LEVEL + STEPS times such a tile: a quarter of the memory, so that they stay in the processor's cache."""
 
 import functools
 import itertools
@@ -10,6 +11,7 @@ import numpy as np
 
 TILE = 512
 FOLD_ROW = 300  # of `folds`: where the lid margin lies
+LEVEL, STEPS = 128, 30
 
 
 def _filtered(seed: int, response) -> np.ndarray:
@@ -20,9 +22,14 @@ def _filtered(seed: int, response) -> np.ndarray:
     return np.ascontiguousarray((shaped - shaped.mean()) / shaped.std(), np.float32)
 
 
+def _bytes(tile: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(tile * STEPS + LEVEL), 0, 255).astype(np.uint8)
+
+
 @functools.cache
 def white() -> np.ndarray:
-    return np.random.default_rng(11).standard_normal((2 * TILE, 2 * TILE), dtype=np.float32)
+    """White noise on (2 TILE, 2 TILE), bytes."""
+    return _bytes(np.random.default_rng(11).standard_normal((2 * TILE, 2 * TILE), dtype=np.float32))
 
 
 @functools.cache
@@ -42,13 +49,13 @@ def pores() -> np.ndarray:
 
 @functools.cache
 def folds() -> np.ndarray:
-    """Wrinkles that run along x, lit from above, on (TILE, 2 TILE); they fade out above and below row FOLD_ROW."""
+    """Wrinkles along x, lit from above, on (TILE, 2 TILE), bytes; they fade out above and below row FOLD_ROW."""
     ridges = _filtered(15, lambda x, y: np.exp(-((x / 9) ** 2)) * np.exp(-(((np.abs(y) - 26) / 16) ** 2)))
     wide = _filtered(16, lambda x, y: np.exp(-((x / 4) ** 2)) * np.exp(-(((np.abs(y) - 10) / 6) ** 2)))
     lines = -np.exp(-np.abs(ridges) * 2.2) - 0.8 * np.exp(-np.abs(wide) * 2.5)
     lines = np.tile((lines - lines.mean()) / lines.std(), 2)
     far = (np.arange(TILE)[:, None] - FOLD_ROW) / 170  # as w in skin.py
-    return (lines * np.exp(-((far / np.where(far < 0, 1.1, 0.85)) ** 4))).astype(np.float32)
+    return _bytes(lines * np.exp(-((far / np.where(far < 0, 1.1, 0.85)) ** 4)))
 
 
 @functools.cache
@@ -61,14 +68,14 @@ def fibres() -> np.ndarray:
 
 @functools.cache
 def vessels() -> np.ndarray:
-    """Branching blood vessels, 0..1, that run along x, on (2 TILE, 2 TILE)."""
+    """Branching blood vessels, 0..255, that run along x, on (2 TILE, 2 TILE) uint8."""
     rng = np.random.default_rng(19)
     canvas = np.zeros((TILE, TILE), np.uint8)
     for _ in range(75):
         _branch(canvas, rng, rng.uniform(0, TILE, 2), rng.choice([0.0, np.pi]), rng.uniform(1.0, 3.2), 0)
     soft = cv2.GaussianBlur(canvas, (0, 0), 0.8).astype(np.float32) / 255
     deep = cv2.GaussianBlur(canvas, (0, 0), 5).astype(np.float32) / 255
-    return np.tile(np.clip(soft + 0.6 * deep, 0, 1), (2, 2))
+    return np.tile((np.clip(soft + 0.6 * deep, 0, 1) * 255 + 0.5).astype(np.uint8), (2, 2))
 
 
 def _branch(canvas: np.ndarray, rng: np.random.Generator, start, heading: float, width: float, depth: int) -> None:
@@ -86,7 +93,7 @@ def _branch(canvas: np.ndarray, rng: np.random.Generator, start, heading: float,
 
 @functools.cache
 def brow(variant: int) -> np.ndarray:
-    """Opacity of an eyebrow, 0..1, over (across, along); it starts at the nose, which is right."""
+    """Opacity of an eyebrow, 0..255, over (across, along) uint8; it starts at the nose, which is right."""
     rng = np.random.default_rng(20 + variant)
     height, width = 160, 420
     clear = np.ones((height, width), np.float32)
@@ -102,7 +109,7 @@ def brow(variant: int) -> np.ndarray:
         layer = np.zeros((height, width), np.uint8)
         cv2.polylines(layer, list((hairs * 8).astype(np.int32)), False, int(rng.uniform(90, 200)), 1, cv2.LINE_AA, 3)
         clear *= 1 - layer.astype(np.float32) / 255
-    return 1 - clear
+    return ((1 - clear) * 255 + 0.5).astype(np.uint8)
 
 
 def patch(tile: np.ndarray, rng: np.random.Generator, height: int, width: int) -> np.ndarray:

@@ -58,10 +58,8 @@ def _vessels(ball: SimpleNamespace, v: SimpleNamespace, rng: np.random.Generator
     dx, dy = rng.uniform(0.5 * banks.TILE, 1.5 * banks.TILE, 2).tolist()
     lines = cv2.remap(banks.vessels(), ball.iris_x * density + dx, ball.iris_y * density + dy,
                       cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)  # fmt: skip
-    fade = np.minimum(ball.radius2 * 0.28, 1.0)
-    lines *= fade
-    lines *= v.vessels**2
-    return lines
+    fade = cv2.min(ball.radius2 * 0.28, 1.0)
+    return cv2.multiply(lines, fade, scale=v.vessels**2 / 255, dtype=cv2.CV_32F)
 
 
 def _iris(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:

@@ -16,7 +16,7 @@ from cgdseg.eyes.factors import stream
 from cgdseg.eyes.geometry import Scene
 
 # Depth below the lid margin as w: w < 0 on the upper side, distance = w^2 in crease heights; w > 0 below, in units.
-W_LOW, W_HIGH, W_CELLS = -3.4, 1.7, 228
+W_LOW, W_HIGH, W_CELLS = -3.4, 1.7, 200
 X_REACH, X_CELLS = 2.4, 33
 _W = np.linspace(W_LOW, W_HIGH, W_CELLS, dtype=np.float32)
 _UP = np.where(_W < 0, _W**2, 0.0)
@@ -31,13 +31,25 @@ _YELLOW = np.array([0.02, 0.0, -0.18])
 _PINK = np.array([0.03, -0.2, -0.14])
 _BROWN = np.array([-0.3, -0.42, -0.4])
 _GREY = np.ones(3)
+# Cubic interpolation as two products: a field with cells of about half a unit on the skin, over the whole table
+_FIELD = (13, 11)
+_FIELD_W, _FIELD_X = (
+    cv2.resize(np.eye(n, dtype=np.float32), (n, cells), interpolation=cv2.INTER_CUBIC)
+    for n, cells in zip(_FIELD, (W_CELLS, X_CELLS), strict=True)
+)
+_CLOUD_COLOURS = np.array([[0.05, 0.05, 0.05], [0.02, -0.06, -0.045]], np.float32)  # light and red clouds, log RGB
 
 
 def skin_colour(v: SimpleNamespace) -> np.ndarray:
     """The person's skin colour (3,), RGB."""
-    levels = np.linspace(0, 1, len(_TONES))
-    colour = np.array([np.interp(v.skin_tone, levels, _TONES[:, c]) for c in range(3)])
-    return colour * np.exp(v.skin_red * _RED + v.skin_yellow * _YELLOW)
+    return between(_TONES, v.skin_tone * (len(_TONES) - 1)) * np.exp(v.skin_red * _RED + v.skin_yellow * _YELLOW)
+
+
+def between(rows: np.ndarray, place: float) -> np.ndarray:
+    """Row `place` of a table (n, K), linearly interpolated; beyond its ends the first or last row."""
+    place = min(max(place, 0), len(rows) - 1)
+    i = min(int(place), len(rows) - 2)
+    return rows[i] + (place - i) * (rows[i + 1] - rows[i])
 
 
 def paint_skin(scene: Scene, v: SimpleNamespace) -> np.ndarray:
@@ -46,30 +58,28 @@ def paint_skin(scene: Scene, v: SimpleNamespace) -> np.ndarray:
     rng = stream(6, *v.image)
     above = scene.upper - scene.y
     above /= scene.crease
-    w = scene.y - scene.lower
-    w = cv2.sqrt(np.maximum(w, 0, out=w), w)
-    w -= cv2.sqrt(np.maximum(above, 0, out=above), above)
+    w = cv2.sqrt(cv2.max(scene.y - scene.lower, 0))
+    w -= cv2.sqrt(cv2.max(above, 0))
     column = scene.x * ((X_CELLS - 1) / (2 * X_REACH))
     column += (X_CELLS - 1) / 2
     row = w * ((W_CELLS - 1) / (W_HIGH - W_LOW))
     row -= W_LOW * ((W_CELLS - 1) / (W_HIGH - W_LOW))
     table = _table(v, rng)
     seen = cv2.remap(table, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    red, green, blue, shine = cv2.split(seen)
+    lit = np.empty((4, height, width), np.float32)
+    cv2.split(seen, list(lit))
+    planes, shine = lit[:3], lit[3]
     relief = _relief(scene, v, rng, w)
-    planes = np.empty((3, height, width), np.float32)
     if v.gloss:
         # an oily skin mirrors the light where a pore or fold faces it: white, broken patches
         glow = relief * 14
         glow += 1
-        np.clip(glow, 0, 3, out=glow)
-        glow *= shine
-        glow *= 0.4 * v.gloss**2
+        glow.clip(0, 3, out=glow)
+        glow = cv2.multiply(glow, shine, glow, 0.4 * v.gloss**2)
     relief += 1
-    for plane, colour in zip(planes, (red, green, blue), strict=True):
-        np.multiply(colour, relief, out=plane)
-        if v.gloss:
-            plane += glow
+    planes *= relief
+    if v.gloss:
+        planes += glow
     if v.brow:
         _brow(planes, scene, v)
     return planes
@@ -88,9 +98,9 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
         u += w * rng.uniform(-45, 45)
         t = w * 170
         t += banks.FOLD_ROW
-        lines = cv2.remap(folds, u, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        lines *= 0.055 * v.wrinkles**1.5
-        relief += lines
+        lines = cv2.remap(folds, u, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=banks.LEVEL)
+        share = 0.055 * v.wrinkles**1.5 / banks.STEPS
+        relief = cv2.addWeighted(lines, share, relief, 1, -share * banks.LEVEL, relief, cv2.CV_32F)
     return relief
 
 
@@ -138,32 +148,22 @@ def _fixed() -> SimpleNamespace:
 
 def _table(v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
     """(W_CELLS, X_CELLS, 4) float32: colour of the lid-aligned skin and how much it shines."""
+    clouds = rng.standard_normal((3, *_FIELD), dtype=np.float32) @ _FIELD_X.T
     f = _fixed()
     terms = [*_upper_terms(v, f, rng), *_lower_terms(v, f, rng)]
     terms.append((f.everywhere, f.one, np.log(v.skin)))
-    profiles = np.array([p for p, _, _ in terms], np.float32).T  # (W_CELLS, K)
+    profiles = np.array([*(p for p, _, _ in terms), *_FIELD_W.T], np.float32)  # (K + 13, W_CELLS)
     over_x = np.array([q for _, q, _ in terms], np.float32)  # (K, X_CELLS)
     weights = np.array([c for _, _, c in terms], np.float32).T[..., None]  # (3, K, 1)
+    tones = np.tensordot(v.skin_clouds * _CLOUD_COLOURS, clouds[:2], (0, 0))  # (3, 13, X_CELLS)
+    across = np.concatenate([over_x * weights, tones], 1, dtype=np.float32)
     # one channel at a time: small enough that the BLAS does not wake its threads
-    log = np.stack([profiles @ (over_x * weights[c]) for c in range(3)], 2)
-    if v.skin_clouds:
-        light, red = (_uneven(rng) for _ in range(2))
-        light *= 0.05 * v.skin_clouds
-        red *= v.skin_clouds
-        log += cv2.merge([light + 0.02 * red, light - 0.06 * red, light - 0.045 * red])
-    table = np.empty((W_CELLS, X_CELLS, 4), np.float32)
-    table[..., :3] = np.exp(log, out=log)
+    channels = [cv2.exp(profiles.T @ channel) for channel in across]
     low = (_bump(_DOWN, v.waterline + 0.1, 0.08) + 0.8 * _bump(_DOWN, v.waterline + 0.3, 0.2)) * _IS_DOWN
     lit = 0.4 + _bump(_KX, rng.uniform(-1.0, 1.0), 0.6) + 0.5 * f.hollow
-    table[..., 3] = (f.shine + low)[:, None] * lit * np.maximum(1 + 0.6 * _uneven(rng), 0)
-    return table
-
-
-def _uneven(rng: np.random.Generator) -> np.ndarray:
-    """Smooth random field over the table, with cells of about half a unit on the skin."""
-    return cv2.resize(
-        rng.standard_normal((13, 11), dtype=np.float32), (X_CELLS, W_CELLS), interpolation=cv2.INTER_CUBIC
-    )
+    broken = cv2.max(1 + 0.6 * (_FIELD_W @ clouds[2]), 0)
+    broken *= np.outer(f.shine + low, lit)
+    return cv2.merge([*channels, broken])
 
 
 def _upper_terms(v: SimpleNamespace, f: SimpleNamespace, rng: np.random.Generator) -> list:
@@ -237,11 +237,15 @@ def _brow(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:
     x, y = scene.x[part], scene.y[part]
     tile = banks.brow(v.person % 6)
     height, width = tile.shape
-    arch = 0.16 * (x + 0.35) ** 2 + 0.05 * x  # lower at both ends
+    zoom = height / (4.4 * v.brow_size)
+    row = x * (-0.16 * zoom)  # an arch: y - 0.16 (x + 0.35)^2 - 0.05 x, lower at both ends
+    row -= 0.162 * zoom
+    row *= x
+    row += y * zoom
+    row += (v.brow_height - 0.0196) * zoom + height / 2
     column = (x + 1.5) * (width / 2.8)
-    row = (y + v.brow_height - arch) * (height / (4.4 * v.brow_size)) + height / 2
     hair = cv2.remap(tile, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    hair *= v.brow_density
+    hair = np.multiply(hair, np.float32(v.brow_density / 255))
     colour = np.array([0.16, 0.12, 0.1]) + 0.16 * v.skin * (1 - v.lash_dark)
     blend(planes[:, part], colour.tolist(), hair)
 
@@ -249,7 +253,5 @@ def _brow(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:
 def blend(planes: np.ndarray, colour: list[float], alpha: np.ndarray) -> None:
     """Mix a colour (RGB) into planes (3, h, w), in place."""
     planes *= 1 - alpha
-    mixed = np.empty_like(alpha)
     for plane, c in zip(planes, colour, strict=True):
-        np.multiply(alpha, c, out=mixed)
-        plane += mixed
+        cv2.scaleAdd(alpha, c, plane, plane)
