@@ -84,8 +84,10 @@ def _open_eye(planes: np.ndarray, scene: Scene, v, lashes: np.ndarray | None) ->
     glints = draw_reflections(scene, v)
     blend(ball, [1.15] * 3, glints)
     # the lids' edge is anti-aliased in the image; labels stay hard
-    edge = np.minimum(scene.y[box] - scene.upper[box], scene.lower[box] - scene.y[box])
-    alpha = np.clip(edge * scene.scale + 0.5, 0, 1)
+    alpha = cv2.min(scene.ball.under, scene.ball.over)
+    alpha *= scene.scale
+    alpha += 0.5
+    alpha.clip(0, 1, out=alpha)
     part = planes[(slice(None), *box)]
     ball -= part
     ball *= alpha

@@ -67,6 +67,13 @@ def fibres() -> np.ndarray:
 
 
 @functools.cache
+def iris_textures(rows: int, columns: int) -> np.ndarray:
+    """`fibres` and `clouds` shrunk to (2, rows, columns + 1); the last column is the first once more."""
+    tiles = [cv2.resize(tile, (columns, rows), interpolation=cv2.INTER_AREA) for tile in (fibres(), clouds())]
+    return np.pad(np.array(tiles), ((0, 0), (0, 0), (0, 1)), "wrap")
+
+
+@functools.cache
 def vessels() -> np.ndarray:
     """Branching blood vessels, 0..255, that run along x, on (2 TILE, 2 TILE) uint8."""
     rng = np.random.default_rng(19)
@@ -132,5 +139,6 @@ def scaled(tile: np.ndarray, rng: np.random.Generator, height: int, width: int, 
 def soft_field(rng: np.random.Generator, cells: int, height: int, width: int) -> np.ndarray:
     """Smooth random field of about unit variance with `cells` cells over the longer side."""
     field = rng.standard_normal((max(2, round(cells * height / max(height, width))) + 1, cells + 1), dtype=np.float32)
-    double = cv2.resize(field, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
-    return cv2.resize(double, (width, height), interpolation=cv2.INTER_LINEAR)
+    zoom = 4 if cells < 12 else 2  # cubic first: linear alone shows its cells, cubic alone takes four times as long
+    curved = cv2.resize(field, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(curved, (width, height), interpolation=cv2.INTER_LINEAR)

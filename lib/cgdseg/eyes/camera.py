@@ -84,7 +84,7 @@ def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) ->
     if v.motion:
         image = _shake(image, rng)
     if v.sharpen:
-        soft = cv2.GaussianBlur(image, (0, 0), 0.004 * width)
+        soft = _soften(image, 0.004 * width)
         amount = rng.uniform(0.4, 1.4)
         image = cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
     if v.refilter > 0.03:
@@ -104,10 +104,16 @@ def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) ->
 def _defocus(image: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur; a wide one is made at half size."""
     if sigma < 1.4:
-        return cv2.GaussianBlur(image, (0, 0), sigma)
+        return _soften(image, sigma)
     height, width = image.shape[:2]
     half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return cv2.resize(cv2.GaussianBlur(half, (0, 0), 0.5 * sigma), (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(_soften(half, 0.5 * sigma), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _soften(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur cut off at 2.5 sigma; OpenCV's own 3 sigma take half as long again."""
+    n = 2 * max(1, round(2.5 * sigma)) + 1
+    return cv2.GaussianBlur(image, (n, n), sigma)
 
 
 def _shake(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

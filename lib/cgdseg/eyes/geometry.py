@@ -13,10 +13,12 @@ import numpy as np
 
 OTHER, SCLERA, IRIS, PUPIL = range(4)
 REACH, KNOTS, FINE = 3.0, 433, 16  # the lid tables cover x in -REACH..REACH; FINE places to a knot for looking up
+SUB = 4  # fractional bits of drawn positions
 _X = np.linspace(-REACH, REACH, KNOTS, dtype=np.float32)
 _WAVES = np.array(
     [[np.sin(k * (2.2 * _X + phase)) / k for k in (1, 2, 3)] for phase in (0.0, 1.0, 2.0, 3.0)], np.float32
 )
+_BETWEEN = (np.arange(FINE, dtype=np.float32) + 0.5) / FINE  # of a knot and the next
 _OUTSIDE = 0.16 * np.maximum(np.abs(_X) - 1, 0) ** 1.5  # the lids fall beyond the corners
 _CREASE = 0.45 + 0.55 * np.exp(-((_X / 1.05) ** 4))
 
@@ -32,13 +34,20 @@ class Scene:
     upper: np.ndarray  # height of the upper lid, the lower lid and the crease's distance at the pixel's x
     lower: np.ndarray
     crease: np.ndarray
-    lids: np.ndarray  # (3, FINE KNOTS) upper, lower, crease over x
+    lids: np.ndarray  # (3, FINE (KNOTS - 1)) upper, lower, crease over x
     box: tuple[slice, slice]
     gaze: tuple[float, float, float]  # unit vector; z points to the camera
     to_pixel: np.ndarray  # (3, 3) canonical to pixel, homogeneous
-    ball: SimpleNamespace | None  # maps inside box: nx, ny, nz, radius2, iris_x, iris_y
+    ball: SimpleNamespace | None  # maps inside box: x, y, under and over (distance from the lids), nx, ny, nz, ...
     labels: np.ndarray
     caruncle: np.ndarray
+
+    def drawn(self, points: np.ndarray, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
+        """Canonical points (..., 2) -> int32 positions from `corner` (x, y) with SUB fractional bits, as OpenCV draws."""
+        p = self.pixels(points)
+        p -= corner
+        p *= 1 << SUB
+        return np.rint(p, out=p).astype(np.int32)
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Canonical points (..., 2) -> pixel positions (..., 2) as x, y."""
@@ -52,7 +61,7 @@ class Scene:
 def _places(x: np.ndarray) -> np.ndarray:
     """Columns of the fine lid tables at canonical x; those outside are for `mode="clip"`."""
     at = x * (FINE * (KNOTS - 1) / (2 * REACH))
-    at += FINE * KNOTS / 2
+    at += FINE * (KNOTS - 1) / 2
     return at.astype(np.int64)
 
 
@@ -140,7 +149,7 @@ def _coordinates(matrix: np.ndarray, v: SimpleNamespace, height: int, width: int
 
 
 def _lid_tables(v: SimpleNamespace, yaw: float, pitch: float) -> np.ndarray:
-    """(3, FINE KNOTS): upper lid, lower lid and the distance from the upper lid to its crease, over x."""
+    """(3, FINE (KNOTS - 1)): upper lid, lower lid and the distance from the upper lid to its crease, over x."""
     up = v.lid_follow * math.sin(pitch)
     opening = v.opening * (v.squint_opening if v.squint else 1.0)
     opening *= 1 + 0.5 * max(up, 0) + 0.9 * min(up, 0)
@@ -154,7 +163,8 @@ def _lid_tables(v: SimpleNamespace, yaw: float, pitch: float) -> np.ndarray:
     fold = v.crease_height * (1.15 - 0.35 * min(v.opening, 1.2)) - 0.25 * min(pitch, 0.0) * v.crease_height
     crease = fold * _CREASE * (1 + 0.06 * wave)
     lids = np.array([top, np.maximum(bottom, top), crease], np.float32)
-    return cv2.resize(lids, (FINE * KNOTS, 3), interpolation=cv2.INTER_LINEAR)
+    rise = np.diff(lids)
+    return (lids[:, :-1, None] + rise[..., None] * _BETWEEN).reshape(3, -1)
 
 
 def _arch(v: SimpleNamespace, peak: float, roundness: float) -> np.ndarray:
@@ -174,17 +184,25 @@ def _eyeball(scene: Scene, v: SimpleNamespace, inside: np.ndarray) -> None:
     gx, gy, gz = scene.gaze
     flat = math.hypot(gx, gz)
     ex, ez = gz / flat, -gx / flat  # tangents of the sphere at the gaze point
-    iris_x = ex * nx + ez * nz
-    iris_y = gy * ez * nx + (gz * ex - gx * ez) * ny - gy * ex * nz
+    iris_x = cv2.addWeighted(nx, ex, nz, ez, 0)
+    iris_y = cv2.addWeighted(nx, gy * ez, nz, -gy * ex, 0)
+    iris_y = cv2.scaleAdd(ny, gz * ex - gx * ez, iris_y, iris_y)
     chord = 2 * (1 - math.sqrt(1 - min(v.iris_size / v.eyeball_radius, 0.9) ** 2))
-    radius2 = (2 - 2 * (gx * nx + gy * ny + gz * nz)) * (1 / chord)  # 1 at the edge of the iris
-    scene.ball = SimpleNamespace(x=x, y=y, nx=nx, ny=ny, nz=nz, radius2=radius2, iris_x=iris_x, iris_y=iris_y)
+    radius2 = cv2.addWeighted(nx, -2 * gx / chord, ny, -2 * gy / chord, 2 / chord)  # 1 at the edge of the iris
+    radius2 = cv2.scaleAdd(nz, -2 * gz / chord, radius2, radius2)
+    under, over = y - scene.upper[scene.box], scene.lower[scene.box] - y
+    edge = cv2.subtract(under, over)
+    edge *= edge
+    edge *= 0.25 * v.caruncle_curve  # of the squared distance from the middle between the lids
+    edge += x
+    edge -= v.caruncle_start
+    scene.ball = SimpleNamespace(x=x, y=y, under=under, over=over, nx=nx, ny=ny, nz=nz, radius2=radius2, edge=edge,
+                                 iris_x=iris_x, iris_y=iris_y)  # fmt: skip
     iris, pupil = radius2 < 1, radius2 < v.pupil_size**2
-    middle = (scene.upper[scene.box] + scene.lower[scene.box]) * 0.5
-    edge = x - v.caruncle_start + v.caruncle_curve * (y - middle) ** 2
     caruncle = inside & (edge > 0) & ~iris
-    scene.ball.edge = edge
-    labels = inside.astype(np.uint8) + (inside & iris) + (inside & pupil)
+    labels = inside.astype(np.uint8)
+    labels += inside & iris
+    labels += inside & pupil
     labels[caruncle] = OTHER
     scene.labels[scene.box] = labels
     scene.caruncle[scene.box] = caruncle

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes.factors import stream
-from cgdseg.eyes.geometry import Scene, bounds
+from cgdseg.eyes.geometry import SUB, Scene, bounds
 
 _BEND = np.linspace(0, 1, 6)[:, None]
 _BEZIER = np.hstack([np.ones_like(_BEND), 2 * _BEND * (1 - _BEND), _BEND**2])  # weights of root, elbow and tip
-_SUB = 4  # fractional bits of the drawn positions
 
 
 def draw_lashes(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, tuple[slice, slice]] | None:
@@ -86,10 +85,10 @@ def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
 def _strokes(canvas, scene: Scene, v: SimpleNamespace, root, elbow, tip, width: float) -> None:
     """Draw tapered curves: their lower half once more and thicker. Strokes under a pixel wide become fainter."""
     curves = (_BEZIER @ np.array([root, elbow, tip]).reshape(3, -1)).reshape(len(_BEZIER), -1, 2)  # (P, n, 2)
-    points = np.round(scene.pixels(curves) * (1 << _SUB)).transpose(1, 0, 2).astype(np.int32, order="C")
+    points = np.ascontiguousarray(scene.drawn(curves).transpose(1, 0, 2))
     pixels = width * scene.scale
     tone = int(255 * min(1.0, 0.25 + 0.75 * pixels))
     thick, thin = max(1, round(pixels)), max(1, round(0.6 * pixels))
-    cv2.polylines(canvas, list(points), False, tone, thin, cv2.LINE_AA, _SUB)
+    cv2.polylines(canvas, list(points), False, tone, thin, cv2.LINE_AA, SUB)
     if thick > thin:
-        cv2.polylines(canvas, list(points[:, :3]), False, tone, thick, cv2.LINE_AA, _SUB)
+        cv2.polylines(canvas, list(points[:, :3]), False, tone, thick, cv2.LINE_AA, SUB)
