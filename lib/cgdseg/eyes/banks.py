@@ -5,6 +5,7 @@ LEVEL + STEPS times such a tile: a quarter of the memory, so that they stay in t
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -125,14 +126,23 @@ def patch(tile: np.ndarray, rng: np.random.Generator, height: int, width: int) -
     if height > rows or width > columns:
         tile = cv2.copyMakeBorder(tile, 0, max(0, height - rows), 0, max(0, width - columns), cv2.BORDER_WRAP)
         rows, columns = tile.shape
-    y, x = (rng.random(2) * (rows - height + 1, columns - width + 1)).astype(int).tolist()
+    y, x = int(rng.random() * (rows - height + 1)), int(rng.random() * (columns - width + 1))
     return tile[y : y + height, x : x + width]
 
 
-def scaled(tile: np.ndarray, rng: np.random.Generator, height: int, width: int, texels: float) -> np.ndarray:
+@functools.cache
+def _every(tile: Callable[[], np.ndarray], n: int) -> np.ndarray:
+    return np.ascontiguousarray(tile()[::n, ::n])
+
+
+def scaled(
+    tile: Callable[[], np.ndarray], rng: np.random.Generator, height: int, width: int, texels: float
+) -> np.ndarray:
     """A random part of a tile, seen at `texels` texels per pixel, as (height, width)."""
     texels = min(texels, (TILE - 1) / max(height, width))
-    part = patch(tile, rng, max(2, round(height * texels)), max(2, round(width * texels)))
+    n = max(1, int(texels))  # texels between those looked at would only be skipped, and memory read in vain
+    texels /= n
+    part = patch(_every(tile, n), rng, max(2, round(height * texels)), max(2, round(width * texels)))
     return cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

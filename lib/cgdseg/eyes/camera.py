@@ -55,7 +55,7 @@ def _light_field(v: SimpleNamespace, rng: np.random.Generator, height: int, widt
 
 def _stains(field: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> list[np.ndarray]:
     """The light of each channel under coloured clouds."""
-    clouds = banks.scaled(banks.clouds(), rng, *field.shape, 10 ** rng.uniform(-0.7, 0.4))
+    clouds = banks.scaled(banks.clouds, rng, *field.shape, 10 ** rng.uniform(-0.7, 0.4))
     clouds *= field
     return [cv2.scaleAdd(clouds, share, field) for share in (v.stains * rng.normal(0.7, 0.5, 3)).tolist()]
 

@@ -129,7 +129,7 @@ def _caruncle(planes: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.rand
     if not part:
         return
     alpha = (ball.edge[part] * 14 + 0.5).clip(0, 1)
-    bumps = banks.scaled(banks.clouds(), rng, *alpha.shape, 250 / scene.scale)
+    bumps = banks.scaled(banks.clouds, rng, *alpha.shape, 250 / scene.scale)
     flesh = np.array([0.8, 0.52, 0.48]) * (1 - v.caruncle_red) + np.array([0.72, 0.3, 0.28]) * v.caruncle_red
     colour = (flesh * (0.65 + 0.5 * v.sclera_light)).tolist()
     for plane, c in zip(planes[(slice(None), *part)], colour, strict=True):

@@ -54,9 +54,9 @@ def _upper(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     fan += 0.25 * np.sin(x * rng.uniform(8, 25) + rng.uniform(0, 6))
     lift = (v.lash_lift + rng.normal(0, 0.12, n)).clip(-1, 1.2)
     # lashes start outwards and downwards, then curl up: a quadratic Bezier of root, elbow and tip
-    elbow = np.stack([0.45 * fan, 0.28 - 0.35 * lift], 1) * length[:, None]
-    tip = np.stack([fan, -lift * 0.95 + 0.12], 1) * length[:, None]
-    _strokes(canvas, scene, v, np.stack([x, y], 1), elbow, tip, v.lash_width)
+    elbow = (0.45 * fan * length, (0.28 - 0.35 * lift) * length)
+    tip = (fan * length, (0.12 - 0.95 * lift) * length)
+    _strokes(canvas, scene, v, np.array([(x, y), elbow, tip]), v.lash_width)
 
 
 def _lower(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
@@ -68,9 +68,9 @@ def _lower(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     length = rng.uniform(0.35, 0.75) * v.lash_length * rng.uniform(0.25, 1.2, n) * (1.05 - 0.3 * x)
     fan = x * rng.uniform(0.4, 0.9) - rng.uniform(0, 0.45) + rng.normal(0, 0.25, n)
     fan += 0.35 * np.sin(x * rng.uniform(12, 35) + rng.uniform(0, 6))
-    elbow = np.stack([0.35 * fan, np.full(n, 0.55)], 1) * length[:, None]
-    tip = np.stack([1.1 * fan, rng.uniform(0.6, 1.0, n)], 1) * length[:, None]
-    _strokes(canvas, scene, v, np.stack([x, y], 1), elbow, tip, 0.75 * v.lash_width)
+    elbow = (0.35 * fan * length, 0.55 * length)
+    tip = (1.1 * fan * length, rng.uniform(0.6, 1.0, n) * length)
+    _strokes(canvas, scene, v, np.array([(x, y), elbow, tip]), 0.75 * v.lash_width)
 
 
 def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
@@ -79,13 +79,13 @@ def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     start = rng.uniform((-1.6, -1.2), (1.6, 0.4)) + rng.normal(0, 0.12, (n, 2))
     run = rng.normal(0, 1.2, 2) + rng.normal(0, 0.15, (n, 2))
     bend = 0.5 * run + rng.normal(0, 0.25, 2) + rng.normal(0, 0.05, (n, 2))
-    _strokes(canvas, scene, v, start, bend, run, 0.8 * v.lash_width)
+    _strokes(canvas, scene, v, np.array([start.T, bend.T, run.T]), 0.8 * v.lash_width)
 
 
-def _strokes(canvas, scene: Scene, v: SimpleNamespace, root, elbow, tip, width: float) -> None:
-    """Draw tapered curves: their lower half once more and thicker. Strokes under a pixel wide become fainter."""
-    curves = (_BEZIER @ np.array([root, elbow, tip]).reshape(3, -1)).reshape(len(_BEZIER), -1, 2)  # (P, n, 2)
-    points = np.ascontiguousarray(scene.drawn(curves).transpose(1, 0, 2))
+def _strokes(canvas, scene: Scene, v: SimpleNamespace, control: np.ndarray, width: float) -> None:
+    """Draw n tapered curves with (3, 2, n) x and y of root, elbow and tip, the latter from the root: their lower half once more and thicker. Strokes under a pixel wide become fainter."""
+    curves = (_BEZIER @ control.reshape(3, -1)).reshape(len(_BEZIER), 2, -1)  # (P, 2, n)
+    points = scene.drawn(np.ascontiguousarray(curves.transpose(2, 0, 1)))  # (n, P, 2)
     pixels = width * scene.scale
     tone = int(255 * min(1.0, 0.25 + 0.75 * pixels))
     thick, thin = max(1, round(pixels)), max(1, round(0.6 * pixels))

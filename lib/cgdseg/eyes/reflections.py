@@ -34,7 +34,9 @@ def draw_reflections(scene: Scene, v: SimpleNamespace) -> np.ndarray:
             cv2.fillPoly(canvas, [scene.drawn(at + size * polygon, corner)], tone, cv2.LINE_AA, SUB)
         spot = spot + rng.normal(0, 0.5, 2)
     _wet(canvas, scene, v, rng, corner)
-    bright = cv2.GaussianBlur(canvas, (0, 0), max(0.35, 0.006 * scene.scale))
+    sigma = max(0.35, 0.006 * scene.scale)
+    n = 2 * round(2.5 * sigma) + 1
+    bright = cv2.GaussianBlur(canvas, (n, n), sigma)
     scenery = banks.soft_field(rng, 26, *canvas.shape)  # what is mirrored is not evenly lit
     scenery *= rng.uniform(0, 0.5) / 255
     scenery += 0.85 / 255
@@ -74,7 +76,7 @@ def _wet(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Ge
     x = np.where(nasal, rng.uniform(v.caruncle_start - 0.06, 1.0, n), rng.uniform(-0.9, 0.8, n))
     upper, lower = scene.lid(0, x), scene.lid(1, x)
     y = upper + (lower - upper) * rng.uniform(0.3, 0.95, n)
-    wide, high = rng.uniform((0.015, 0.006), (0.07, 0.022), (n, 2)).T[..., None]
+    wide, high = rng.uniform(0.015, 0.07, (n, 1)), rng.uniform(0.006, 0.022, (n, 1))
     turn = rng.uniform(-1.2, 1.2, (n, 1))
     outlines = np.empty((n, len(_ROUND), 2))
     outlines[..., 0] = x[:, None] + wide * np.cos(_ROUND + turn)

@@ -37,7 +37,7 @@ _FIELD_W, _FIELD_X = (
     cv2.resize(np.eye(n, dtype=np.float32), (n, cells), interpolation=cv2.INTER_CUBIC)
     for n, cells in zip(_FIELD, (W_CELLS, X_CELLS), strict=True)
 )
-_CLOUD_COLOURS = np.array([[0.05, 0.05, 0.05], [0.02, -0.06, -0.045]], np.float32)  # light and red clouds, log RGB
+_CLOUD_COLOURS = np.array([[0.05, 0.02], [0.05, -0.06], [0.05, -0.045]], np.float32)  # log RGB of light and red clouds
 
 
 def skin_colour(v: SimpleNamespace) -> np.ndarray:
@@ -89,7 +89,7 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
     """Lightness (H, W) near 0 of pores and of wrinkles along the lids."""
     height, width = scene.size
     texels = 250 / scene.scale  # 250 texels of the tile to a canonical unit
-    relief = banks.scaled(banks.pores(), rng, height, width, texels)
+    relief = banks.scaled(banks.pores, rng, height, width, texels)
     relief *= 0.06 * v.pores * min(1.0, 1.2 / max(texels, 0.5))
     if v.wrinkles:
         folds = banks.folds()  # fades to 0 away from the lids, and is 0 outside
@@ -104,7 +104,7 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
     return relief
 
 
-def _bump(x: np.ndarray, centre: float, width: float) -> np.ndarray:
+def _bump(x: np.ndarray, centre: float | np.ndarray, width: float | np.ndarray) -> np.ndarray:
     return np.exp(-(((x - centre) / width) ** 2))
 
 
@@ -152,11 +152,11 @@ def _table(v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
     f = _fixed()
     terms = [*_upper_terms(v, f, rng), *_lower_terms(v, f, rng)]
     terms.append((f.everywhere, f.one, np.log(v.skin)))
-    profiles = np.array([*(p for p, _, _ in terms), *_FIELD_W.T], np.float32)  # (K + 13, W_CELLS)
+    profiles = np.array([*[p for p, _, _ in terms], *_FIELD_W.T], np.float32)  # (K + 13, W_CELLS)
     over_x = np.array([q for _, q, _ in terms], np.float32)  # (K, X_CELLS)
     weights = np.array([c for _, _, c in terms], np.float32).T[..., None]  # (3, K, 1)
-    tones = np.tensordot(v.skin_clouds * _CLOUD_COLOURS, clouds[:2], (0, 0))  # (3, 13, X_CELLS)
-    across = np.concatenate([over_x * weights, tones], 1, dtype=np.float32)
+    tones = _CLOUD_COLOURS @ (v.skin_clouds * clouds[:2]).reshape(2, -1)
+    across = np.concatenate([over_x * weights, tones.reshape(3, -1, X_CELLS)], 1, dtype=np.float32)
     # one channel at a time: small enough that the BLAS does not wake its threads
     channels = [cv2.exp(profiles.T @ channel) for channel in across]
     low = (_bump(_DOWN, v.waterline + 0.1, 0.08) + 0.8 * _bump(_DOWN, v.waterline + 0.3, 0.2)) * _IS_DOWN
@@ -207,15 +207,17 @@ def _lower_terms(v: SimpleNamespace, f: SimpleNamespace, rng: np.random.Generato
     flesh = np.array([0.86, 0.6, 0.56]) * (0.55 + 0.45 * min(1.0, v.skin.mean() / 0.6))
     strip = on * _step(-down, -wet, 0.25 * wet)
     bag = rng.uniform(0.24, 0.42)
+    centres, widths = [0.75 * wet, 1.15 * wet, wet + 0.1, 1.05 * bag], [0.3 * wet, 0.3 * wet, 0.07, 0.14]
+    edge, outer, roll, sack = on * _bump(down, np.array(centres)[:, None], np.array(widths)[:, None])
     side = v.light_x * _side(v)
     return [
         (strip, f.inside, v.waterline_pink * np.log(flesh / v.skin)),
-        (strip * _bump(down, 0.75 * wet, 0.3 * wet), f.inside, 0.12 * v.waterline_pink * _GREY),
-        (on * _bump(down, 1.15 * wet, 0.3 * wet), f.inside, (0.15 + 0.3 * v.lash_band * v.bulge) * _BROWN * 0.7),
+        (strip * edge, f.inside, 0.12 * v.waterline_pink * _GREY),
+        (outer, f.inside, (0.15 + 0.3 * v.lash_band * v.bulge) * _BROWN * 0.7),
         (f.close, f.inside, 0.8 * max(v.lid_tint, 0) * _PINK),
-        (on * _bump(down, wet + 0.1, 0.07), f.middle, 0.55 * light * _GREY),
+        (roll, f.middle, 0.55 * light * _GREY),
         (on * np.exp(-np.abs(down - bag) / 0.03), f.middle + 0.3 * f.nasal, (0.2 * v.bulge + 0.3 * v.bags) * _BROWN),
-        (on * _bump(down, bag * 1.05, 0.14), f.nasal, (0.2 + v.bags) * np.array([-0.28, -0.34, -0.26]) * v.bulge),
+        (sack, f.nasal, (0.2 + v.bags) * np.array([-0.28, -0.34, -0.26]) * v.bulge),
         (f.cheek, f.middle, 0.3 * light * _GREY),
         (f.corner, f.hollow, -0.5 * light * _GREY),
         (f.beside, 0.35 * f.nose - 0.25 * f.temple, side * _GREY),
@@ -229,7 +231,7 @@ def _side(v: SimpleNamespace) -> float:
 
 def _brow(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:
     """Darken the planes by an eyebrow where the frame reaches it."""
-    ends = scene.y[:, [0, -1]].min(1)
+    ends = np.minimum(scene.y[:, 0], scene.y[:, -1])
     rows = np.flatnonzero(ends < -v.brow_height + 0.5 + v.brow_size)
     if not len(rows):
         return
