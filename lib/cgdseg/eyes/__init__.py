@@ -10,7 +10,7 @@ import numpy as np
 
 from cgdseg.eyes.camera import photograph
 from cgdseg.eyes.eyeball import paint_eyeball
-from cgdseg.eyes.factors import GROUPS, Factors, draw, stream
+from cgdseg.eyes.factors import GROUPS, Factors, draw
 from cgdseg.eyes.geometry import IRIS, OTHER, PUPIL, SCLERA, Scene, build_scene
 from cgdseg.eyes.hair import draw_lashes, lash_colour
 from cgdseg.eyes.looks import LOOKS
@@ -51,7 +51,6 @@ def render_eye(
     (seed, subject, eye), the rest from (seed, index). `gaze` is l, r (the person's own), s, u or None for any."""
     v = draw(factors, seed, index, subject, eye)
     v.skin = skin_colour(v)
-    v.surface = stream(7, *v.image)  # randomness of the eyeball and what it mirrors
     scene = build_scene(v, size, gaze)
     planes = paint_skin(scene, v)
     lashes, lash_box = draw_lashes(scene, v) or (None, None)

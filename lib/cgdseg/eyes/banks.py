@@ -29,8 +29,7 @@ def _bytes(tile: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def white() -> np.ndarray:
-    """White noise on (2 TILE, 2 TILE), bytes."""
-    return _bytes(np.random.default_rng(11).standard_normal((2 * TILE, 2 * TILE), dtype=np.float32))
+    return np.random.default_rng(11).standard_normal((TILE, TILE), dtype=np.float32)
 
 
 @functools.cache

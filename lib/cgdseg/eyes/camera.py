@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes import banks
-from cgdseg.eyes.factors import stream
 from cgdseg.eyes.geometry import grid
 
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -26,7 +25,7 @@ def light_colour(v: SimpleNamespace) -> np.ndarray:
 
 def photograph(planes: np.ndarray, v: SimpleNamespace) -> np.ndarray:
     """Light the scene, then take the picture."""
-    rng = stream(12, *v.image)
+    rng = v.camera_stream
     _, height, width = planes.shape
     field = _light_field(v, rng, height, width)
     meter = (0.55 / float(v.skin.mean())) ** 0.4  # cameras expose for the skin they see
@@ -62,11 +61,11 @@ def _stains(field: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> 
 
 def _noise(v: SimpleNamespace, rng: np.random.Generator, height: int, width: int) -> list[np.ndarray]:
     """Grey noise plus that of each channel, in display values."""
-    amount = 15 * v.noise**2 / banks.STEPS
+    amount = 15 * v.noise**2
     grey = rng.uniform(0.3, 0.9)
     common, *own = (banks.patch(banks.white(), rng, height, width) for _ in range(4))
-    shares = (amount * (1 - grey), amount * grey)
-    return [cv2.addWeighted(one, shares[0], common, shares[1], -banks.LEVEL * amount, dtype=cv2.CV_32F) for one in own]
+    common = common * (amount * grey)
+    return [cv2.scaleAdd(one, amount * (1 - grey), common) for one in own]
 
 
 def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:

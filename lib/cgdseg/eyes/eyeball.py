@@ -23,7 +23,7 @@ _DARK_IRIS = np.array([[0.5, 0.37, 0.2], [0.36, 0.21, 0.11], [0.17, 0.1, 0.07]],
 
 def paint_eyeball(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
     """Return the eyeball's planes (3, h, w) and the shadow factor of the upper lid (h, w), 1 is unshadowed."""
-    rng = v.surface
+    rng = v.surface_stream
     planes = _sclera(scene, v, rng)
     _iris(planes, scene, v)
     _caruncle(planes, scene, v, rng)

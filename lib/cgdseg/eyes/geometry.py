@@ -43,7 +43,7 @@ class Scene:
     caruncle: np.ndarray
 
     def drawn(self, points: np.ndarray, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
-        """Canonical points (..., 2) -> int32 positions from `corner` (x, y) with SUB fractional bits, as OpenCV draws."""
+        """Canonical points (..., 2) -> int32 positions from `corner` (x, y), with SUB fractional bits."""
         p = self.pixels(points)
         p -= corner
         p *= 1 << SUB

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from cgdseg.eyes.factors import stream
 from cgdseg.eyes.geometry import SUB, Scene, bounds
 
 _BEND = np.linspace(0, 1, 6)[:, None]
@@ -16,7 +15,7 @@ _BEZIER = np.hstack([np.ones_like(_BEND), 2 * _BEND * (1 - _BEND), _BEND**2])  #
 
 def draw_lashes(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, tuple[slice, slice]] | None:
     """Return the lashes' opacity (H, W) and the box they lie in, or None where there are none."""
-    rng = stream(9, *v.image)
+    rng = v.lash_stream
     canvas = np.zeros(scene.size, np.uint8)
     _upper(canvas, scene, v, rng)
     _lower(canvas, scene, v, rng)
@@ -83,7 +82,9 @@ def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
 
 
 def _strokes(canvas, scene: Scene, v: SimpleNamespace, control: np.ndarray, width: float) -> None:
-    """Draw n tapered curves with (3, 2, n) x and y of root, elbow and tip, the latter from the root: their lower half once more and thicker. Strokes under a pixel wide become fainter."""
+    """Draw n tapered curves: their lower half once more and thicker. Strokes under a pixel wide become fainter.
+
+    `control` (3, 2, n) holds x and y of the root and, from there, of elbow and tip."""
     curves = (_BEZIER @ control.reshape(3, -1)).reshape(len(_BEZIER), 2, -1)  # (P, 2, n)
     points = scene.drawn(np.ascontiguousarray(curves.transpose(2, 0, 1)))  # (n, P, 2)
     pixels = width * scene.scale

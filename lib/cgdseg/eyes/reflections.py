@@ -18,7 +18,7 @@ _ROUND = np.linspace(0, 2 * math.pi, 12, endpoint=False)
 
 def draw_reflections(scene: Scene, v: SimpleNamespace) -> np.ndarray:
     """Return the brightness (h, w) that the eye's wet surface mirrors."""
-    rng = v.surface
+    rng = v.surface_stream
     canvas = np.zeros(scene.ball.x.shape, np.uint8)
     corner = (scene.box[1].start, scene.box[0].start)
     radius = v.iris_size
@@ -49,7 +49,7 @@ def environment(scene: Scene, v: SimpleNamespace) -> np.ndarray | None:
     if not v.environment:
         return None
     ball = scene.ball
-    rng = v.surface
+    rng = v.surface_stream
     height, width = ball.x.shape
     picture = banks.soft_field(rng, 7, height, width)
     picture = cv2.addWeighted(picture, 0.35, ball.iris_y, rng.uniform(-1, 1), 0.5, picture)

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes import banks
-from cgdseg.eyes.factors import stream
 from cgdseg.eyes.geometry import Scene
 
 # Depth below the lid margin as w: w < 0 on the upper side, distance = w^2 in crease heights; w > 0 below, in units.
@@ -55,7 +54,7 @@ def between(rows: np.ndarray, place: float) -> np.ndarray:
 def paint_skin(scene: Scene, v: SimpleNamespace) -> np.ndarray:
     """Return the whole frame as if the eye were shut along its lids: (3, H, W)."""
     height, width = scene.size
-    rng = stream(6, *v.image)
+    rng = v.skin_stream
     above = scene.upper - scene.y
     above /= scene.crease
     w = cv2.sqrt(cv2.max(scene.y - scene.lower, 0))
@@ -93,12 +92,16 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
     relief *= 0.06 * v.pores * min(1.0, 1.2 / max(texels, 0.5))
     if v.wrinkles:
         folds = banks.folds()  # fades to 0 away from the lids, and is 0 outside
-        u = scene.x * rng.uniform(70, 110)
+        step = 2 if scene.scale > 150 else 1  # two pixels or more to a texel: every other pixel will do
+        across, w = scene.x[::step, ::step], w[::step, ::step]
+        u = across * rng.uniform(70, 110)
         u += rng.uniform(0.35, 0.65) * folds.shape[1]
         u += w * rng.uniform(-45, 45)
         t = w * 170
         t += banks.FOLD_ROW
         lines = cv2.remap(folds, u, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=banks.LEVEL)
+        if step > 1:
+            lines = cv2.resize(lines, (width, height), interpolation=cv2.INTER_LINEAR)
         share = 0.055 * v.wrinkles**1.5 / banks.STEPS
         relief = cv2.addWeighted(lines, share, relief, 1, -share * banks.LEVEL, relief, cv2.CV_32F)
     return relief
