@@ -139,10 +139,18 @@ def scaled(
 ) -> np.ndarray:
     """A random part of a tile, seen at `texels` texels per pixel, as (height, width)."""
     texels = min(texels, (TILE - 1) / max(height, width))
-    n = max(1, int(texels))  # texels between those looked at would only be skipped, and memory read in vain
+    n = max(1, int(texels))  # texels between those looked at would be skipped, and their memory read in vain
     texels /= n
+    look = cv2.INTER_LINEAR if n == 1 else cv2.INTER_NEAREST  # linear would smooth over n texels
     part = patch(_every(tile, n), rng, max(2, round(height * texels)), max(2, round(width * texels)))
-    return cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(part, (width, height), interpolation=look)
+
+
+def between(rows: np.ndarray, place: float) -> np.ndarray:
+    """Row `place` of a table (n, K), linearly interpolated; beyond its ends the first or last row."""
+    place = min(max(place, 0), len(rows) - 1)
+    i = min(int(place), len(rows) - 2)
+    return rows[i] + (place - i) * (rows[i + 1] - rows[i])
 
 
 def soft_field(rng: np.random.Generator, cells: int, height: int, width: int) -> np.ndarray:

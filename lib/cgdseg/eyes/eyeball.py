@@ -11,7 +11,6 @@ import numpy as np
 
 from cgdseg.eyes import banks
 from cgdseg.eyes.geometry import Scene, bounds
-from cgdseg.eyes.skin import between
 
 R_CELLS, A_CELLS = 64, 192  # iris table over (radius 0..R_MAX, angle); two thirds of it for small irises
 SMALL_IRIS = 45  # pixels
@@ -95,8 +94,8 @@ def _iris_table(v: SimpleNamespace, detail: float) -> np.ndarray:
     starts = (rng.random(2) * (banks.TILE - R_CELLS) / R_CELLS * n_r).astype(int).tolist()
     tiles = banks.iris_textures(banks.TILE * n_r // R_CELLS, n_a)
     fibre, blotch = (tile[start : start + n_r] for tile, start in zip(tiles, starts, strict=True))
-    light = between(_LIGHT_IRIS, 2 * v.iris_hue)[:, None, None]
-    dark = between(_DARK_IRIS, (v.iris_melanin - 0.4) / 0.3)[:, None, None]
+    light = banks.between(_LIGHT_IRIS, 2 * v.iris_hue)[:, None, None]
+    dark = banks.between(_DARK_IRIS, (v.iris_melanin - 0.4) / 0.3)[:, None, None]
     share = min(max((v.iris_melanin - 0.2) / 0.3, 0.0), 1.0)
     ring = v.collarette * np.exp(-((np.maximum(span - 0.12, 0) / 0.22) ** 2))
     mix = fibre * (0.14 * ring)

@@ -41,14 +41,7 @@ _CLOUD_COLOURS = np.array([[0.05, 0.02], [0.05, -0.06], [0.05, -0.045]], np.floa
 
 def skin_colour(v: SimpleNamespace) -> np.ndarray:
     """The person's skin colour (3,), RGB."""
-    return between(_TONES, v.skin_tone * (len(_TONES) - 1)) * np.exp(v.skin_red * _RED + v.skin_yellow * _YELLOW)
-
-
-def between(rows: np.ndarray, place: float) -> np.ndarray:
-    """Row `place` of a table (n, K), linearly interpolated; beyond its ends the first or last row."""
-    place = min(max(place, 0), len(rows) - 1)
-    i = min(int(place), len(rows) - 2)
-    return rows[i] + (place - i) * (rows[i + 1] - rows[i])
+    return banks.between(_TONES, v.skin_tone * (len(_TONES) - 1)) * np.exp(v.skin_red * _RED + v.skin_yellow * _YELLOW)
 
 
 def paint_skin(scene: Scene, v: SimpleNamespace) -> np.ndarray:
