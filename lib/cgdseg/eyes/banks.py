@@ -13,6 +13,7 @@ import numpy as np
 TILE = 512
 FOLD_ROW = 300  # of `folds`: where the lid margin lies
 LEVEL, STEPS = 128, 30
+CELL = 8  # texels of `soft`
 
 
 def _filtered(seed: int, response) -> np.ndarray:
@@ -36,6 +37,14 @@ def white() -> np.ndarray:
 def clouds() -> np.ndarray:
     """Soft clouds with detail at every size."""
     return _filtered(12, lambda x, y: 1 / (3 + np.hypot(x, y)) ** 1.6)
+
+
+@functools.cache
+def soft() -> np.ndarray:
+    """Smooth noise with cells CELL texels wide; a little under unit variance."""
+    noise = np.random.default_rng(22).standard_normal((TILE // CELL, TILE // CELL), dtype=np.float32)
+    wide = cv2.resize(np.pad(noise, 2, "wrap"), None, fx=CELL, fy=CELL, interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(wide[2 * CELL : -2 * CELL, 2 * CELL : -2 * CELL])
 
 
 @functools.cache
@@ -155,7 +164,4 @@ def between(rows: np.ndarray, place: float) -> np.ndarray:
 
 def soft_field(rng: np.random.Generator, cells: int, height: int, width: int) -> np.ndarray:
     """Smooth random field of about unit variance with `cells` cells over the longer side."""
-    field = rng.standard_normal((max(2, round(cells * height / max(height, width))) + 1, cells + 1), dtype=np.float32)
-    zoom = 4 if cells < 12 else 2  # cubic first: linear alone shows its cells, cubic alone takes four times as long
-    curved = cv2.resize(field, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-    return cv2.resize(curved, (width, height), interpolation=cv2.INTER_LINEAR)
+    return scaled(soft, rng, height, width, CELL * cells / max(height, width))

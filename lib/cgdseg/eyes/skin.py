@@ -83,7 +83,7 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
     texels = 250 / scene.scale  # 250 texels of the tile to a canonical unit
     relief = banks.scaled(banks.pores, rng, height, width, texels)
     relief *= 0.06 * v.pores * min(1.0, 1.2 / max(texels, 0.5))
-    if v.wrinkles:
+    if v.wrinkles > 0.1:  # fainter ones are less than half a grey level
         folds = banks.folds()  # fades to 0 away from the lids, and is 0 outside
         step = 2 if scene.scale > 150 else 1  # two pixels or more to a texel: every other pixel will do
         across, w = scene.x[::step, ::step], w[::step, ::step]
