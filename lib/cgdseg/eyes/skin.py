@@ -85,16 +85,12 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
     relief *= 0.06 * v.pores * min(1.0, 1.2 / max(texels, 0.5))
     if v.wrinkles > 0.1:  # fainter ones are less than half a grey level
         folds = banks.folds()  # fades to 0 away from the lids, and is 0 outside
-        step = 2 if scene.scale > 150 else 1  # two pixels or more to a texel: every other pixel will do
-        across, w = scene.x[::step, ::step], w[::step, ::step]
-        u = across * rng.uniform(70, 110)
+        u = scene.x * rng.uniform(70, 110)
         u += rng.uniform(0.35, 0.65) * folds.shape[1]
         u += w * rng.uniform(-45, 45)
         t = w * 170
         t += banks.FOLD_ROW
         lines = cv2.remap(folds, u, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=banks.LEVEL)
-        if step > 1:
-            lines = cv2.resize(lines, (width, height), interpolation=cv2.INTER_LINEAR)
         share = 0.055 * v.wrinkles**1.5 / banks.STEPS
         relief = cv2.addWeighted(lines, share, relief, 1, -share * banks.LEVEL, relief, cv2.CV_32F)
     return relief
