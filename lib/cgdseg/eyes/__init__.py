@@ -10,7 +10,7 @@ import numpy as np
 
 from cgdseg.eyes.camera import photograph
 from cgdseg.eyes.eyeball import paint_eyeball
-from cgdseg.eyes.factors import GROUPS, Factors, draw, stream
+from cgdseg.eyes.factors import GROUPS, Factors, draw
 from cgdseg.eyes.geometry import IRIS, OTHER, PUPIL, SCLERA, Scene, build_scene
 from cgdseg.eyes.hair import draw_lashes, lash_colour
 from cgdseg.eyes.looks import LOOKS
@@ -51,7 +51,6 @@ def render_eye(
     (seed, subject, eye), the rest from (seed, index). `gaze` is l, r (the person's own), s, u or None for any."""
     v = draw(factors, seed, index, subject, eye)
     v.skin = skin_colour(v)
-    v.surface = stream(7, *v.image)  # randomness of the eyeball and what it mirrors
     scene = build_scene(v, size, gaze)
     planes = paint_skin(scene, v)
     lashes, lash_box = draw_lashes(scene, v) or (None, None)
@@ -84,8 +83,10 @@ def _open_eye(planes: np.ndarray, scene: Scene, v, lashes: np.ndarray | None) ->
     glints = draw_reflections(scene, v)
     blend(ball, [1.15] * 3, glints)
     # the lids' edge is anti-aliased in the image; labels stay hard
-    edge = np.minimum(scene.y[box] - scene.upper[box], scene.lower[box] - scene.y[box])
-    alpha = np.clip(edge * scene.scale + 0.5, 0, 1)
+    alpha = cv2.min(scene.ball.under, scene.ball.over)
+    alpha *= scene.scale
+    alpha += 0.5
+    alpha.clip(0, 1, out=alpha)
     part = planes[(slice(None), *box)]
     ball -= part
     ball *= alpha

@@ -8,8 +8,13 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes import banks
-from cgdseg.eyes.factors import stream
 from cgdseg.eyes.geometry import grid
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+_SAME = np.eye(3)
+_DIFFERENCES = _SAME - 1 / 3  # from the mean of a row: white stays white
+_LEVELS = np.linspace(0, 1, 256)
+COARSE = 4  # pixels: the light changes slowly, so that it is made on every fourth and enlarged
 
 
 def light_colour(v: SimpleNamespace) -> np.ndarray:
@@ -20,51 +25,47 @@ def light_colour(v: SimpleNamespace) -> np.ndarray:
 
 def photograph(planes: np.ndarray, v: SimpleNamespace) -> np.ndarray:
     """Light the scene, then take the picture."""
-    rng = stream(12, *v.image)
+    rng = v.camera_stream
     _, height, width = planes.shape
     field = _light_field(v, rng, height, width)
     meter = (0.55 / float(v.skin.mean())) ** 0.4  # cameras expose for the skin they see
-    gains = 255 * v.exposure * meter * light_colour(v)
-    for plane, gain in zip(planes, gains.tolist(), strict=True):
-        plane *= field
-        plane *= gain
-    if v.stains:
-        _stain(planes, v, rng)
-    if v.noise > 0.02:
-        _add_noise(planes, v, rng)
-    image = cv2.merge(np.clip(planes, 0, 255, out=planes).astype(np.uint8))
-    return _develop(image, v, rng)
+    gains = (255 * v.exposure * meter * light_colour(v)).tolist()
+    fields = _stains(field, v, rng) if v.stains else [field] * 3
+    noises = _noise(v, rng, height, width) if v.noise > 0.02 else [np.zeros_like(field)] * 3
+    exposed = []
+    for plane, own, gain, noise in zip(planes, fields, gains, noises, strict=True):
+        plane *= own
+        exposed.append(cv2.addWeighted(plane, gain, noise, 1, 0, dtype=cv2.CV_8U))  # rounds, and clips to 0..255
+    return _develop(cv2.merge(exposed), v, rng)
 
 
 def _light_field(v: SimpleNamespace, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Brightness of the light over the frame (H, W)."""
-    x, y = grid(height, width)
+    small = (-(-height // COARSE), -(-width // COARSE))
+    x, y = grid(*small)
     fall = 0.7 * v.light_fall
     field = (1 + fall * v.light_x * x) + (fall * v.light_y) * y
     if v.vignette:
         field *= 1 - (0.55 * v.vignette) * (x * x + y * y)
     if v.patchy:
-        field *= 1 + v.patchy * banks.soft_field(rng, 3, height, width)
-    return np.maximum(field, 0.12, out=field)
+        field *= 1 + v.patchy * banks.soft_field(rng, 3, *small)
+    return cv2.resize(np.maximum(field, 0.12), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _stain(planes: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> None:
-    _, height, width = planes.shape
-    clouds = banks.scaled(banks.clouds(), rng, height, width, 10 ** rng.uniform(-0.7, 0.4))
-    for plane, share in zip(planes, (v.stains * rng.normal(0.7, 0.5, 3)).tolist(), strict=True):
-        plane *= np.clip(clouds * share + 1, 0.3, 2)
+def _stains(field: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> list[np.ndarray]:
+    """The light of each channel under coloured clouds."""
+    clouds = banks.scaled(banks.clouds, rng, *field.shape, 10 ** rng.uniform(-0.7, 0.4))
+    clouds *= field
+    return [cv2.scaleAdd(clouds, share, field) for share in (v.stains * rng.normal(0.7, 0.5, 3)).tolist()]
 
 
-def _add_noise(planes: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> None:
-    """Grey and coloured noise, in display values."""
-    _, height, width = planes.shape
+def _noise(v: SimpleNamespace, rng: np.random.Generator, height: int, width: int) -> list[np.ndarray]:
+    """Grey noise plus that of each channel, in display values."""
     amount = 15 * v.noise**2
     grey = rng.uniform(0.3, 0.9)
-    common = banks.patch(banks.white(), rng, height, width) * (amount * grey)
-    own = np.empty_like(common)
-    for plane in planes:
-        plane += common
-        plane += np.multiply(banks.patch(banks.white(), rng, height, width), amount * (1 - grey), out=own)
+    common, *own = (banks.patch(banks.white(), rng, height, width) for _ in range(4))
+    common = common * (amount * grey)
+    return [cv2.scaleAdd(one, amount * (1 - grey), common) for one in own]
 
 
 def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
@@ -82,7 +83,7 @@ def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) ->
     if v.motion:
         image = _shake(image, rng)
     if v.sharpen:
-        soft = cv2.GaussianBlur(image, (0, 0), 0.004 * width)
+        soft = _soften(image, 0.004 * width)
         amount = rng.uniform(0.4, 1.4)
         image = cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
     if v.refilter > 0.03:
@@ -102,10 +103,16 @@ def _develop(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) ->
 def _defocus(image: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur; a wide one is made at half size."""
     if sigma < 1.4:
-        return cv2.GaussianBlur(image, (0, 0), sigma)
+        return _soften(image, sigma)
     height, width = image.shape[:2]
     half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return cv2.resize(cv2.GaussianBlur(half, (0, 0), 0.5 * sigma), (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(_soften(half, 0.5 * sigma), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _soften(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur cut off at 2.5 sigma; OpenCV's own 3 sigma take half as long again."""
+    n = 2 * max(1, round(2.5 * sigma)) + 1
+    return cv2.GaussianBlur(image, (n, n), sigma)
 
 
 def _shake(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -128,13 +135,9 @@ def _equalise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _tone(image: np.ndarray, v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
     """Colour and tone curve."""
-    luma = np.array([0.299, 0.587, 0.114])
-    mix = v.saturation * np.eye(3) + (1 - v.saturation) * luma
-    other = v.recolour * rng.standard_normal((3, 3))
-    mix += other - other.mean(1, keepdims=True)  # white stays white
+    mix = v.saturation * _SAME + (1 - v.saturation) * _LUMA
+    mix += (v.recolour * rng.standard_normal((3, 3))) @ _DIFFERENCES
     image = cv2.transform(image, mix.astype(np.float32))
-    level = np.arange(256) / 255
-    level = level**v.gamma
-    bend = np.clip(0.5 + (level - 0.5) * v.contrast, 0, 1)
-    curve = v.haze + (1 - v.haze) * bend
-    return cv2.LUT(image, np.clip(curve * 255 + 0.5, 0, 255).astype(np.uint8))
+    bend = (0.5 + (_LEVELS**v.gamma - 0.5) * v.contrast).clip(0, 1)
+    curve = (255 * (1 - v.haze)) * bend + (255 * v.haze + 0.5)
+    return cv2.LUT(image, curve.astype(np.uint8))

@@ -209,17 +209,28 @@ _NAMES = {s: [n for n, e in _EXTRAS.items() if e["scope"] == s] for s in ("subje
 _EYES = {"L": 0, "R": 1}
 
 
-def stream(*keys: int) -> np.random.Generator:
-    """A random stream that depends on the keys alone."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(keys)))
+class _Words(np.random.bit_generator.ISeedSequence):
+    """Seed words made beforehand."""
+
+    def __init__(self, words: np.ndarray):
+        self.words = words
+
+    def generate_state(self, n_words: int, dtype: type = np.uint64) -> np.ndarray:
+        return self.words
+
+
+def streams(n: int, *keys: int) -> list[np.random.Generator]:
+    """n random streams that depend on the keys alone; one seed for all, since seeding takes longest."""
+    words = np.random.SeedSequence(keys).generate_state(4 * n, np.uint64)  # a PCG64 asks for four
+    return [np.random.Generator(np.random.PCG64(_Words(own))) for own in words.reshape(n, 4)]
 
 
 @functools.lru_cache(maxsize=64)
-def _bounds(factors: Factors, scope: Scope) -> tuple[np.ndarray, np.ndarray]:
-    """Low ends and widths; a chance p becomes the range whose draw is >= 0 with probability p."""
-    values = [getattr(factors, name) for name in _NAMES[scope]]
-    pairs = np.array([v if isinstance(v, tuple) else (v - 1, v) for v in values])
-    return pairs[:, 0], pairs[:, 1] - pairs[:, 0]
+def _bounds(factors: Factors) -> dict[Scope, tuple[np.ndarray, np.ndarray]]:
+    """Low ends and widths by scope; a chance p becomes the range whose draw is >= 0 with probability p."""
+    values = {scope: [getattr(factors, name) for name in names] for scope, names in _NAMES.items()}
+    pairs = {s: np.array([v if isinstance(v, tuple) else (v - 1, v) for v in values[s]]) for s in values}
+    return {s: (p[:, 0], p[:, 1] - p[:, 0]) for s, p in pairs.items()}
 
 
 def draw(factors: Factors, seed: int, index: int, subject: int | None, eye: str | None) -> SimpleNamespace:
@@ -227,16 +238,18 @@ def draw(factors: Factors, seed: int, index: int, subject: int | None, eye: str 
 
     One uniform number is spent per factor, so collapsing a group leaves every other factor as it was.
     `subject` None: a person of their own. `eye` None: either eye. Also sets `.eye`, `.person`, `.eye_stream` (more
-    randomness of the eye, shared by all its images) and `.image`, the keys of the image's own streams."""
+    randomness of the eye, shared by all its images) and the image's own `.skin_stream`, `.lash_stream`,
+    `.surface_stream` (the eyeball and what it mirrors) and `.camera_stream`."""
     person = (1, seed, subject) if subject is not None else (2, seed, index)
-    image = stream(3, seed, index)
+    image, *own = streams(5, 3, seed, index)
     side = image.random()
     eye = eye or ("L" if side < 0.5 else "R")
-    sources = {"subject": stream(*person, 0), "eye": stream(*person, 1 + _EYES[eye]), "image": image}
-    values = {}
+    sources = {"subject": streams(1, *person, 0)[0], "eye": streams(1, *person, 1 + _EYES[eye])[0], "image": image}
+    values = dict(zip(("skin_stream", "lash_stream", "surface_stream", "camera_stream"), own, strict=True))
     calm, wild = factors.spread
+    limits = _bounds(factors)  # once an eye: hashing the factors takes longer than drawing them
     for scope, names in _NAMES.items():
-        low, width = _bounds(factors, scope)
+        low, width = limits[scope]
         drawn = low + width * sources[scope].random(len(names))
         if calm < 1:
             neutral, group = _NEUTRAL[scope]
@@ -246,7 +259,7 @@ def draw(factors: Factors, seed: int, index: int, subject: int | None, eye: str 
         values.update(zip(names, drawn.tolist(), strict=True))
     for name in _CHANCES:
         values[name] = values[name] > 0
-    return SimpleNamespace(**values, eye=eye, person=person[-1], eye_stream=sources["eye"], image=(seed, index))
+    return SimpleNamespace(**values, eye=eye, person=person[-1], eye_stream=sources["eye"])
 
 
 _CHANCES = [name for name, extra in _EXTRAS.items() if not isinstance(extra["neutral"], tuple)]

@@ -7,25 +7,23 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from cgdseg.eyes.factors import stream
-from cgdseg.eyes.geometry import Scene
+from cgdseg.eyes.geometry import SUB, Scene, bounds
 
 _BEND = np.linspace(0, 1, 6)[:, None]
-_SUB = 4  # fractional bits of the drawn positions
+_BEZIER = np.hstack([np.ones_like(_BEND), 2 * _BEND * (1 - _BEND), _BEND**2])  # weights of root, elbow and tip
 
 
 def draw_lashes(scene: Scene, v: SimpleNamespace) -> tuple[np.ndarray, tuple[slice, slice]] | None:
     """Return the lashes' opacity (H, W) and the box they lie in, or None where there are none."""
-    rng = stream(9, *v.image)
+    rng = v.lash_stream
     canvas = np.zeros(scene.size, np.uint8)
     _upper(canvas, scene, v, rng)
     _lower(canvas, scene, v, rng)
     if v.strands:
         _loose(canvas, scene, v, rng)
-    rows, columns = np.flatnonzero(canvas.any(1)), np.flatnonzero(canvas.any(0))
-    if not len(rows):
+    box = bounds(canvas)
+    if not box:
         return None
-    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     alpha = np.zeros(scene.size, np.float32)
     np.multiply(canvas[box], np.float32(v.lash_dark / 255), out=alpha[box])
     return alpha, box
@@ -41,7 +39,7 @@ def _roots(n: int, low: float, high: float, rng: np.random.Generator) -> np.ndar
     """n places along a lid, partly in clumps."""
     even = np.linspace(low, high, n) + rng.normal(0, 0.6 * (high - low) / n, n)
     clump = rng.uniform(0, 0.8) * 0.03
-    return np.clip(even + clump * np.sin(even * rng.uniform(25, 60) + rng.uniform(0, 6)), low, high)
+    return (even + clump * np.sin(even * rng.uniform(25, 60) + rng.uniform(0, 6))).clip(low, high)
 
 
 def _upper(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
@@ -53,11 +51,11 @@ def _upper(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     length = v.lash_length * rng.uniform(0.4, 1.15, n) * (0.75 + 0.25 * np.cos(1.4 * (x + 0.25)))
     fan = x * rng.uniform(0.5, 1.0) - rng.uniform(0.0, 0.25) + rng.normal(0, 0.22, n)
     fan += 0.25 * np.sin(x * rng.uniform(8, 25) + rng.uniform(0, 6))
-    lift = np.clip(v.lash_lift + rng.normal(0, 0.12, n), -1, 1.2)
+    lift = (v.lash_lift + rng.normal(0, 0.12, n)).clip(-1, 1.2)
     # lashes start outwards and downwards, then curl up: a quadratic Bezier of root, elbow and tip
-    elbow = np.stack([0.45 * fan, 0.28 - 0.35 * lift], 1) * length[:, None]
-    tip = np.stack([fan, -lift * 0.95 + 0.12], 1) * length[:, None]
-    _strokes(canvas, scene, v, np.stack([x, y], 1), elbow, tip, v.lash_width)
+    elbow = (0.45 * fan * length, (0.28 - 0.35 * lift) * length)
+    tip = (fan * length, (0.12 - 0.95 * lift) * length)
+    _strokes(canvas, scene, v, np.array([(x, y), elbow, tip]), v.lash_width)
 
 
 def _lower(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
@@ -69,9 +67,9 @@ def _lower(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     length = rng.uniform(0.35, 0.75) * v.lash_length * rng.uniform(0.25, 1.2, n) * (1.05 - 0.3 * x)
     fan = x * rng.uniform(0.4, 0.9) - rng.uniform(0, 0.45) + rng.normal(0, 0.25, n)
     fan += 0.35 * np.sin(x * rng.uniform(12, 35) + rng.uniform(0, 6))
-    elbow = np.stack([0.35 * fan, np.full(n, 0.55)], 1) * length[:, None]
-    tip = np.stack([1.1 * fan, rng.uniform(0.6, 1.0, n)], 1) * length[:, None]
-    _strokes(canvas, scene, v, np.stack([x, y], 1), elbow, tip, 0.75 * v.lash_width)
+    elbow = (0.35 * fan * length, 0.55 * length)
+    tip = (1.1 * fan * length, rng.uniform(0.6, 1.0, n) * length)
+    _strokes(canvas, scene, v, np.array([(x, y), elbow, tip]), 0.75 * v.lash_width)
 
 
 def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator) -> None:
@@ -80,17 +78,18 @@ def _loose(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.
     start = rng.uniform((-1.6, -1.2), (1.6, 0.4)) + rng.normal(0, 0.12, (n, 2))
     run = rng.normal(0, 1.2, 2) + rng.normal(0, 0.15, (n, 2))
     bend = 0.5 * run + rng.normal(0, 0.25, 2) + rng.normal(0, 0.05, (n, 2))
-    _strokes(canvas, scene, v, start, bend, run, 0.8 * v.lash_width)
+    _strokes(canvas, scene, v, np.array([start.T, bend.T, run.T]), 0.8 * v.lash_width)
 
 
-def _strokes(canvas, scene: Scene, v: SimpleNamespace, root, elbow, tip, width: float) -> None:
-    """Draw tapered curves: their lower half once more and thicker. Strokes under a pixel wide become fainter."""
-    t = _BEND[None]  # (1, P, 1)
-    curves = root[:, None] + 2 * t * (1 - t) * elbow[:, None] + t * t * tip[:, None]  # (n, P, 2)
-    points = np.round(scene.pixels(curves) * (1 << _SUB)).astype(np.int32)
+def _strokes(canvas, scene: Scene, v: SimpleNamespace, control: np.ndarray, width: float) -> None:
+    """Draw n tapered curves: their lower half once more and thicker. Strokes under a pixel wide become fainter.
+
+    `control` (3, 2, n) holds x and y of the root and, from there, of elbow and tip."""
+    curves = (_BEZIER @ control.reshape(3, -1)).reshape(len(_BEZIER), 2, -1)  # (P, 2, n)
+    points = scene.drawn(np.ascontiguousarray(curves.transpose(2, 0, 1)))  # (n, P, 2)
     pixels = width * scene.scale
     tone = int(255 * min(1.0, 0.25 + 0.75 * pixels))
     thick, thin = max(1, round(pixels)), max(1, round(0.6 * pixels))
-    cv2.polylines(canvas, list(points), False, tone, thin, cv2.LINE_AA, _SUB)
+    cv2.polylines(canvas, list(points), False, tone, thin, cv2.LINE_AA, SUB)
     if thick > thin:
-        cv2.polylines(canvas, list(points[:, :3]), False, tone, thick, cv2.LINE_AA, _SUB)
+        cv2.polylines(canvas, list(points[:, :3]), False, tone, thick, cv2.LINE_AA, SUB)

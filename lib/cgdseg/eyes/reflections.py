@@ -10,37 +10,38 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes import banks
-from cgdseg.eyes.geometry import Scene
+from cgdseg.eyes.geometry import SUB, Scene
 
-_SUB = 4  # fractional bits of the drawn positions
+_ALONG = np.linspace(0, 1, 8)
 _ROUND = np.linspace(0, 2 * math.pi, 12, endpoint=False)
 
 
 def draw_reflections(scene: Scene, v: SimpleNamespace) -> np.ndarray:
     """Return the brightness (h, w) that the eye's wet surface mirrors."""
-    rng = v.surface
+    rng = v.surface_stream
     canvas = np.zeros(scene.ball.x.shape, np.uint8)
-    corner = np.array([scene.box[1].start, scene.box[0].start])
+    corner = (scene.box[1].start, scene.box[0].start)
     radius = v.iris_size
     centre = np.array([v.eyeball_x, v.eyeball_y]) + v.eyeball_radius * np.array(scene.gaze[:2])
     spot = rng.normal(0, 0.28, 2) + (0.0, -0.15)
     for _ in range(int(v.reflections)):
         shape = int(np.searchsorted(_SHARES, rng.random()))
         size = radius * v.reflection_size * rng.uniform(0.5, 1.2)
-        at = centre + radius * np.clip(spot, -0.8, 0.8)
+        at = centre + radius * spot.clip(-0.8, 0.8)
         light = 255 * v.reflection_light * rng.uniform(0.75, 1.1)
         for polygon, gain in _SHAPES[shape](rng):
-            outline = scene.pixels(at + size * polygon) - corner
-            tone = int(np.clip(light * gain, 0, 255))
-            cv2.fillPoly(canvas, [np.round(outline * (1 << _SUB)).astype(np.int32)], tone, cv2.LINE_AA, _SUB)
+            tone = int(min(light * gain, 255))
+            cv2.fillPoly(canvas, [scene.drawn(at + size * polygon, corner)], tone, cv2.LINE_AA, SUB)
         spot = spot + rng.normal(0, 0.5, 2)
     _wet(canvas, scene, v, rng, corner)
-    bright = cv2.GaussianBlur(canvas, (0, 0), max(0.35, 0.006 * scene.scale)).astype(np.float32)
+    sigma = max(0.35, 0.006 * scene.scale)
+    n = 2 * round(2.5 * sigma) + 1
+    bright = cv2.GaussianBlur(canvas, (n, n), sigma)
     scenery = banks.soft_field(rng, 26, *canvas.shape)  # what is mirrored is not evenly lit
     scenery *= rng.uniform(0, 0.5) / 255
     scenery += 0.85 / 255
-    bright *= scenery
-    return np.clip(bright, 0, 1, out=bright)
+    scenery *= bright
+    return scenery.clip(0, 1, out=scenery)
 
 
 def environment(scene: Scene, v: SimpleNamespace) -> np.ndarray | None:
@@ -48,26 +49,26 @@ def environment(scene: Scene, v: SimpleNamespace) -> np.ndarray | None:
     if not v.environment:
         return None
     ball = scene.ball
-    rng = v.surface
+    rng = v.surface_stream
     height, width = ball.x.shape
     picture = banks.soft_field(rng, 7, height, width)
-    picture *= 0.35
-    sky = rng.uniform(-1, 1)
-    picture += 0.5 + sky * ball.iris_y
-    picture *= v.environment * np.clip((1.05 - ball.radius2) * 5, 0, 1)
-    return np.maximum(picture, 0, out=picture)
+    picture = cv2.addWeighted(picture, 0.35, ball.iris_y, rng.uniform(-1, 1), 0.5, picture)
+    cornea = ball.radius2 * -5
+    cornea += 1.05 * 5
+    picture = cv2.multiply(picture, cornea.clip(0, 1, out=cornea), picture, v.environment)
+    return cv2.max(picture, 0, picture)
 
 
-def _wet(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator, corner: np.ndarray) -> None:
+def _wet(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Generator, corner: tuple) -> None:
     """Tear film along the lower lid and small highlights on sclera and caruncle."""
     width = max(1, round(0.018 * scene.scale))
     if v.tear_line > 0.08:
         for _ in range(int(rng.integers(1, 4))):
             start = rng.uniform(-0.8, 0.7)
-            x = np.linspace(start, min(start + rng.uniform(0.08, 0.6), 0.92), 8)
-            points = scene.pixels(np.stack([x, scene.lid(1, x) - 0.008], 1)) - corner
+            x = start + (min(start + rng.uniform(0.08, 0.6), 0.92) - start) * _ALONG
+            points = scene.drawn(np.array([x, scene.lid(1, x) - 0.008]).T, corner)
             tone = int(255 * v.tear_line * rng.uniform(0.4, 1.0))
-            cv2.polylines(canvas, [np.round(points * 16).astype(np.int32)], False, tone, width, cv2.LINE_AA, _SUB)
+            cv2.polylines(canvas, [points], False, tone, width, cv2.LINE_AA, SUB)
     n = int(v.wet_spots)
     if not n:
         return
@@ -75,13 +76,14 @@ def _wet(canvas: np.ndarray, scene: Scene, v: SimpleNamespace, rng: np.random.Ge
     x = np.where(nasal, rng.uniform(v.caruncle_start - 0.06, 1.0, n), rng.uniform(-0.9, 0.8, n))
     upper, lower = scene.lid(0, x), scene.lid(1, x)
     y = upper + (lower - upper) * rng.uniform(0.3, 0.95, n)
-    radii = np.stack([rng.uniform(0.015, 0.07, n), rng.uniform(0.006, 0.022, n)], 1)
+    wide, high = rng.uniform(0.015, 0.07, (n, 1)), rng.uniform(0.006, 0.022, (n, 1))
     turn = rng.uniform(-1.2, 1.2, (n, 1))
-    outline = np.stack([np.cos(_ROUND + turn), np.broadcast_to(np.sin(_ROUND), (n, len(_ROUND)))], 2)
-    points = scene.pixels(np.stack([x, y], 1)[:, None] + outline * radii[:, None]) - corner
+    outlines = np.empty((n, len(_ROUND), 2))
+    outlines[..., 0] = x[:, None] + wide * np.cos(_ROUND + turn)
+    outlines[..., 1] = y[:, None] + high * np.sin(_ROUND)
     tones = 255 * v.reflection_light * rng.uniform(0.35, 1.0, n)
-    for spot, tone in zip(np.round(points * 16).astype(np.int32), tones.astype(int).tolist(), strict=True):
-        cv2.fillPoly(canvas, [spot], tone, cv2.LINE_AA, _SUB)
+    for spot, tone in zip(scene.drawn(outlines, corner), tones.astype(int).tolist(), strict=True):
+        cv2.fillPoly(canvas, [spot], tone, cv2.LINE_AA, SUB)
 
 
 @functools.cache

@@ -12,11 +12,10 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes import banks
-from cgdseg.eyes.factors import stream
 from cgdseg.eyes.geometry import Scene
 
 # Depth below the lid margin as w: w < 0 on the upper side, distance = w^2 in crease heights; w > 0 below, in units.
-W_LOW, W_HIGH, W_CELLS = -3.4, 1.7, 228
+W_LOW, W_HIGH, W_CELLS = -3.4, 1.7, 200
 X_REACH, X_CELLS = 2.4, 33
 _W = np.linspace(W_LOW, W_HIGH, W_CELLS, dtype=np.float32)
 _UP = np.where(_W < 0, _W**2, 0.0)
@@ -31,45 +30,48 @@ _YELLOW = np.array([0.02, 0.0, -0.18])
 _PINK = np.array([0.03, -0.2, -0.14])
 _BROWN = np.array([-0.3, -0.42, -0.4])
 _GREY = np.ones(3)
+# Cubic interpolation as two products: a field with cells of about half a unit on the skin, over the whole table
+_FIELD = (13, 11)
+_FIELD_W, _FIELD_X = (
+    cv2.resize(np.eye(n, dtype=np.float32), (n, cells), interpolation=cv2.INTER_CUBIC)
+    for n, cells in zip(_FIELD, (W_CELLS, X_CELLS), strict=True)
+)
+_CLOUD_COLOURS = np.array([[0.05, 0.02], [0.05, -0.06], [0.05, -0.045]], np.float32)  # log RGB of light and red clouds
 
 
 def skin_colour(v: SimpleNamespace) -> np.ndarray:
     """The person's skin colour (3,), RGB."""
-    levels = np.linspace(0, 1, len(_TONES))
-    colour = np.array([np.interp(v.skin_tone, levels, _TONES[:, c]) for c in range(3)])
-    return colour * np.exp(v.skin_red * _RED + v.skin_yellow * _YELLOW)
+    return banks.between(_TONES, v.skin_tone * (len(_TONES) - 1)) * np.exp(v.skin_red * _RED + v.skin_yellow * _YELLOW)
 
 
 def paint_skin(scene: Scene, v: SimpleNamespace) -> np.ndarray:
     """Return the whole frame as if the eye were shut along its lids: (3, H, W)."""
     height, width = scene.size
-    rng = stream(6, *v.image)
+    rng = v.skin_stream
     above = scene.upper - scene.y
     above /= scene.crease
-    w = scene.y - scene.lower
-    w = cv2.sqrt(np.maximum(w, 0, out=w), w)
-    w -= cv2.sqrt(np.maximum(above, 0, out=above), above)
+    w = cv2.sqrt(cv2.max(scene.y - scene.lower, 0))
+    w -= cv2.sqrt(cv2.max(above, 0))
     column = scene.x * ((X_CELLS - 1) / (2 * X_REACH))
     column += (X_CELLS - 1) / 2
     row = w * ((W_CELLS - 1) / (W_HIGH - W_LOW))
     row -= W_LOW * ((W_CELLS - 1) / (W_HIGH - W_LOW))
     table = _table(v, rng)
     seen = cv2.remap(table, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    red, green, blue, shine = cv2.split(seen)
+    lit = np.empty((4, height, width), np.float32)
+    cv2.split(seen, list(lit))
+    planes, shine = lit[:3], lit[3]
     relief = _relief(scene, v, rng, w)
-    planes = np.empty((3, height, width), np.float32)
     if v.gloss:
         # an oily skin mirrors the light where a pore or fold faces it: white, broken patches
         glow = relief * 14
         glow += 1
-        np.clip(glow, 0, 3, out=glow)
-        glow *= shine
-        glow *= 0.4 * v.gloss**2
+        glow.clip(0, 3, out=glow)
+        glow = cv2.multiply(glow, shine, glow, 0.4 * v.gloss**2)
     relief += 1
-    for plane, colour in zip(planes, (red, green, blue), strict=True):
-        np.multiply(colour, relief, out=plane)
-        if v.gloss:
-            plane += glow
+    planes *= relief
+    if v.gloss:
+        planes += glow
     if v.brow:
         _brow(planes, scene, v)
     return planes
@@ -79,22 +81,22 @@ def _relief(scene: Scene, v: SimpleNamespace, rng: np.random.Generator, w: np.nd
     """Lightness (H, W) near 0 of pores and of wrinkles along the lids."""
     height, width = scene.size
     texels = 250 / scene.scale  # 250 texels of the tile to a canonical unit
-    relief = banks.scaled(banks.pores(), rng, height, width, texels)
+    relief = banks.scaled(banks.pores, rng, height, width, texels)
     relief *= 0.06 * v.pores * min(1.0, 1.2 / max(texels, 0.5))
-    if v.wrinkles:
+    if v.wrinkles > 0.1:  # fainter ones are less than half a grey level
         folds = banks.folds()  # fades to 0 away from the lids, and is 0 outside
         u = scene.x * rng.uniform(70, 110)
         u += rng.uniform(0.35, 0.65) * folds.shape[1]
         u += w * rng.uniform(-45, 45)
         t = w * 170
         t += banks.FOLD_ROW
-        lines = cv2.remap(folds, u, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        lines *= 0.055 * v.wrinkles**1.5
-        relief += lines
+        lines = cv2.remap(folds, u, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=banks.LEVEL)
+        share = 0.055 * v.wrinkles**1.5 / banks.STEPS
+        relief = cv2.addWeighted(lines, share, relief, 1, -share * banks.LEVEL, relief, cv2.CV_32F)
     return relief
 
 
-def _bump(x: np.ndarray, centre: float, width: float) -> np.ndarray:
+def _bump(x: np.ndarray, centre: float | np.ndarray, width: float | np.ndarray) -> np.ndarray:
     return np.exp(-(((x - centre) / width) ** 2))
 
 
@@ -138,32 +140,22 @@ def _fixed() -> SimpleNamespace:
 
 def _table(v: SimpleNamespace, rng: np.random.Generator) -> np.ndarray:
     """(W_CELLS, X_CELLS, 4) float32: colour of the lid-aligned skin and how much it shines."""
+    clouds = rng.standard_normal((3, *_FIELD), dtype=np.float32) @ _FIELD_X.T
     f = _fixed()
     terms = [*_upper_terms(v, f, rng), *_lower_terms(v, f, rng)]
     terms.append((f.everywhere, f.one, np.log(v.skin)))
-    profiles = np.array([p for p, _, _ in terms], np.float32).T  # (W_CELLS, K)
+    profiles = np.array([*[p for p, _, _ in terms], *_FIELD_W.T], np.float32)  # (K + 13, W_CELLS)
     over_x = np.array([q for _, q, _ in terms], np.float32)  # (K, X_CELLS)
     weights = np.array([c for _, _, c in terms], np.float32).T[..., None]  # (3, K, 1)
+    tones = _CLOUD_COLOURS @ (v.skin_clouds * clouds[:2]).reshape(2, -1)
+    across = np.concatenate([over_x * weights, tones.reshape(3, -1, X_CELLS)], 1, dtype=np.float32)
     # one channel at a time: small enough that the BLAS does not wake its threads
-    log = np.stack([profiles @ (over_x * weights[c]) for c in range(3)], 2)
-    if v.skin_clouds:
-        light, red = (_uneven(rng) for _ in range(2))
-        light *= 0.05 * v.skin_clouds
-        red *= v.skin_clouds
-        log += cv2.merge([light + 0.02 * red, light - 0.06 * red, light - 0.045 * red])
-    table = np.empty((W_CELLS, X_CELLS, 4), np.float32)
-    table[..., :3] = np.exp(log, out=log)
+    channels = [cv2.exp(profiles.T @ channel) for channel in across]
     low = (_bump(_DOWN, v.waterline + 0.1, 0.08) + 0.8 * _bump(_DOWN, v.waterline + 0.3, 0.2)) * _IS_DOWN
     lit = 0.4 + _bump(_KX, rng.uniform(-1.0, 1.0), 0.6) + 0.5 * f.hollow
-    table[..., 3] = (f.shine + low)[:, None] * lit * np.maximum(1 + 0.6 * _uneven(rng), 0)
-    return table
-
-
-def _uneven(rng: np.random.Generator) -> np.ndarray:
-    """Smooth random field over the table, with cells of about half a unit on the skin."""
-    return cv2.resize(
-        rng.standard_normal((13, 11), dtype=np.float32), (X_CELLS, W_CELLS), interpolation=cv2.INTER_CUBIC
-    )
+    broken = cv2.max(1 + 0.6 * (_FIELD_W @ clouds[2]), 0)
+    broken *= np.outer(f.shine + low, lit)
+    return cv2.merge([*channels, broken])
 
 
 def _upper_terms(v: SimpleNamespace, f: SimpleNamespace, rng: np.random.Generator) -> list:
@@ -207,15 +199,17 @@ def _lower_terms(v: SimpleNamespace, f: SimpleNamespace, rng: np.random.Generato
     flesh = np.array([0.86, 0.6, 0.56]) * (0.55 + 0.45 * min(1.0, v.skin.mean() / 0.6))
     strip = on * _step(-down, -wet, 0.25 * wet)
     bag = rng.uniform(0.24, 0.42)
+    centres, widths = [0.75 * wet, 1.15 * wet, wet + 0.1, 1.05 * bag], [0.3 * wet, 0.3 * wet, 0.07, 0.14]
+    edge, outer, roll, sack = on * _bump(down, np.array(centres)[:, None], np.array(widths)[:, None])
     side = v.light_x * _side(v)
     return [
         (strip, f.inside, v.waterline_pink * np.log(flesh / v.skin)),
-        (strip * _bump(down, 0.75 * wet, 0.3 * wet), f.inside, 0.12 * v.waterline_pink * _GREY),
-        (on * _bump(down, 1.15 * wet, 0.3 * wet), f.inside, (0.15 + 0.3 * v.lash_band * v.bulge) * _BROWN * 0.7),
+        (strip * edge, f.inside, 0.12 * v.waterline_pink * _GREY),
+        (outer, f.inside, (0.15 + 0.3 * v.lash_band * v.bulge) * _BROWN * 0.7),
         (f.close, f.inside, 0.8 * max(v.lid_tint, 0) * _PINK),
-        (on * _bump(down, wet + 0.1, 0.07), f.middle, 0.55 * light * _GREY),
+        (roll, f.middle, 0.55 * light * _GREY),
         (on * np.exp(-np.abs(down - bag) / 0.03), f.middle + 0.3 * f.nasal, (0.2 * v.bulge + 0.3 * v.bags) * _BROWN),
-        (on * _bump(down, bag * 1.05, 0.14), f.nasal, (0.2 + v.bags) * np.array([-0.28, -0.34, -0.26]) * v.bulge),
+        (sack, f.nasal, (0.2 + v.bags) * np.array([-0.28, -0.34, -0.26]) * v.bulge),
         (f.cheek, f.middle, 0.3 * light * _GREY),
         (f.corner, f.hollow, -0.5 * light * _GREY),
         (f.beside, 0.35 * f.nose - 0.25 * f.temple, side * _GREY),
@@ -229,7 +223,7 @@ def _side(v: SimpleNamespace) -> float:
 
 def _brow(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:
     """Darken the planes by an eyebrow where the frame reaches it."""
-    ends = scene.y[:, [0, -1]].min(1)
+    ends = np.minimum(scene.y[:, 0], scene.y[:, -1])
     rows = np.flatnonzero(ends < -v.brow_height + 0.5 + v.brow_size)
     if not len(rows):
         return
@@ -237,11 +231,15 @@ def _brow(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:
     x, y = scene.x[part], scene.y[part]
     tile = banks.brow(v.person % 6)
     height, width = tile.shape
-    arch = 0.16 * (x + 0.35) ** 2 + 0.05 * x  # lower at both ends
+    zoom = height / (4.4 * v.brow_size)
+    row = x * (-0.16 * zoom)  # an arch: y - 0.16 (x + 0.35)^2 - 0.05 x, lower at both ends
+    row -= 0.162 * zoom
+    row *= x
+    row += y * zoom
+    row += (v.brow_height - 0.0196) * zoom + height / 2
     column = (x + 1.5) * (width / 2.8)
-    row = (y + v.brow_height - arch) * (height / (4.4 * v.brow_size)) + height / 2
     hair = cv2.remap(tile, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    hair *= v.brow_density
+    hair = np.multiply(hair, np.float32(v.brow_density / 255))
     colour = np.array([0.16, 0.12, 0.1]) + 0.16 * v.skin * (1 - v.lash_dark)
     blend(planes[:, part], colour.tolist(), hair)
 
@@ -249,7 +247,5 @@ def _brow(planes: np.ndarray, scene: Scene, v: SimpleNamespace) -> None:
 def blend(planes: np.ndarray, colour: list[float], alpha: np.ndarray) -> None:
     """Mix a colour (RGB) into planes (3, h, w), in place."""
     planes *= 1 - alpha
-    mixed = np.empty_like(alpha)
     for plane, c in zip(planes, colour, strict=True):
-        np.multiply(alpha, c, out=mixed)
-        plane += mixed
+        cv2.scaleAdd(alpha, c, plane, plane)
