@@ -10,6 +10,7 @@ import sys
 
 from cgdseg import jobs, paths, report
 from cgdseg.config import digest, load_config
+from cgdseg.imports import code_digest
 
 NAME = str(config.get("name", "demo"))
 cfg = load_config(NAME)
@@ -23,6 +24,15 @@ RUN = f"{CGDSEG} run --config '{NAME}' --minutes {{resources.runtime}} "
 AUDIT, MODEL, EVALUATION, GAP = "01_data_audit", "02_model", "04_evaluation", "05_domain_gap"
 TRAININGS = [f"03_training.{name}" for name in RUNS]
 STEMS = [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP]
+
+
+# A text encoder of our own is no output either: its folder is named by a hash, and configs share it.
+ENCODER = f"{EXECUTED}/text_encoder.done"
+ENCODER_RECIPE = digest([jobs.text_encoders(cfg), code_digest(["cgdseg.pretraining"])])
+
+
+def encoder(run=None):
+    return [ENCODER] if jobs.text_encoders(cfg, run) else []
 
 
 def receipt(stem):
@@ -83,9 +93,22 @@ rule audit:
         RUN + AUDIT
 
 
+rule text_encoder:
+    output:
+        touch(ENCODER),
+    params:
+        recipe=ENCODER_RECIPE,
+    priority: 2  # trainings wait for it
+    resources:
+        runtime=60,
+    shell:
+        CGDSEG + " text-encoder --config '{NAME}'"
+
+
 rule model:
     input:
         receipt(AUDIT),
+        encoder(),
     output:
         receipt(MODEL),
     params:
@@ -99,6 +122,7 @@ rule model:
 rule training:
     input:
         receipt(AUDIT),
+        lambda wildcards: encoder(RUNS[wildcards.run]),
     output:
         EXECUTED + "/03_training.{run}.json",
     params:

@@ -48,16 +48,16 @@ class Backbone(Settings):
 class Pretraining(Settings):
     """A small text-image encoder in CLIP's form, pretrained on rendered eyes and phrases on them."""
 
-    eyes: PositiveInt = 2000
-    epochs: PositiveInt = 12
+    eyes: PositiveInt = 1500
+    epochs: PositiveInt = 10
     batch_size: PositiveInt = 50
     regions: PositiveInt = 4  # of each eye, in a batch
     lr: PositiveFloat = 2e-3
     side: PositiveInt = 96  # pixels; images are squeezed to a square
     patch_size: PositiveInt = 8
     width: PositiveInt = 64
-    layers: PositiveInt = 3
-    text_layers: PositiveInt = 2
+    layers: PositiveInt = 2
+    text_layers: PositiveInt = 1
     seed: int = 0
 
     @model_validator(mode="after")

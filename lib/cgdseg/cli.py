@@ -250,6 +250,20 @@ def audit(
         write_atomic(json, to_json(result))
 
 
+@app.command("text-encoder")
+def text_encoder(config: ConfigOption = "demo"):
+    """Pretrain the small text-image encoder that a config's `text: {source: rendered}` asks for, unless it is there."""
+    from cgdseg.jobs import text_encoders
+    from cgdseg.pretraining import pretrained
+
+    with one_line_errors():
+        wanted = text_encoders(load_config(config))
+        for settings in wanted:
+            typer.echo(paths.short(pretrained(settings)))
+    if not wanted:
+        typer.echo(f"no system of {config} takes its text from an encoder of our own")
+
+
 @app.command()
 def parameters(
     config: ConfigOption = "ssbc2026",

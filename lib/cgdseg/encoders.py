@@ -19,6 +19,7 @@ from cgdseg.layers import standardise
 from cgdseg.pretraining import pretrained
 
 transformers_logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()  # missing keys are errors below; those of CLIP's other tower are no news
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -200,7 +201,12 @@ def _load_text_tower(settings: TextEncoder) -> tuple:
     source = str(pretrained(settings.pretraining)) if ours else settings.source
     origin = {"revision": None if ours else settings.revision}
     tokenizer = AutoTokenizer.from_pretrained(source, **origin)
-    return tokenizer, CLIPTextModelWithProjection.from_pretrained(source, **origin, dtype=torch.float32).eval()
+    tower, report = CLIPTextModelWithProjection.from_pretrained(
+        source, **origin, dtype=torch.float32, output_loading_info=True
+    )
+    if report["missing_keys"]:  # what is left over is CLIP's image tower
+        raise ValueError(f"{source} does not hold a CLIP text tower: {sorted(report['missing_keys'])} are missing")
+    return tokenizer, tower.eval()
 
 
 def _random_direction(prompt: str, width: int) -> Tensor:

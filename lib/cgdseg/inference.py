@@ -84,7 +84,8 @@ def load_segmenter(
     """Load a finished run from its folder (data/runs/<run id>), or the release model; no hub is asked.
 
     `precision`: bf16 takes half the time where the processor has it, fp16 is for CUDA. `compiled`: by torch.compile,
-    which pays off after hundreds of images. Raises FileNotFoundError when the run is not finished, BrokenCheckpoint when its weights were altered."""
+    which pays off after hundreds of images.
+    Raises FileNotFoundError when the run is not finished, BrokenCheckpoint when its weights were altered."""
     folder = Path(folder)
     card = read_run(folder)
     if card is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgdseg import paths
-from cgdseg.config import Config, Run, config_path, digest, load_config
+from cgdseg.config import Config, Pretraining, Run, config_path, digest, load_config
 from cgdseg.files import sha256
 from cgdseg.imports import closure
 from cgdseg.outputs import located, portable
@@ -257,6 +257,13 @@ def cells(notebook: Path) -> list[dict]:
         return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{paths.short(notebook)} is not a notebook") from None
+
+
+def text_encoders(cfg: Config, run: Run | None = None) -> list[Pretraining]:
+    """The text encoders of our own that a config's systems need, or that of one run."""
+    systems = [cfg.systems[run.system]] if run else cfg.systems.values()
+    texts = [system.text for system in systems if system.kind == "cgdseg"]
+    return list(dict.fromkeys(text.pretraining for text in texts if text.source == "rendered"))
 
 
 def _nearest(name: str, known: list[str]) -> str:

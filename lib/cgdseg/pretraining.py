@@ -21,6 +21,7 @@ from cgdseg.config import digest
 from cgdseg.eyes import LOOKS, render_eye
 from cgdseg.imports import code_digest
 from cgdseg.layers import standardise
+from cgdseg.memory import keep_freed_memory
 from cgdseg.phrases import MEANINGS, PHRASES, regions
 
 STREAM = 2_000_003  # keeps these eyes apart from those that segmentation trains on
@@ -33,9 +34,10 @@ def pretrained(settings: Pretraining) -> Path:
     It appears complete or not at all; a changed recipe, renderer or list of phrases makes another one."""
     folder = paths.encoder_dir(digest([settings.model_dump(), code_digest(["cgdseg.pretraining"])])[:12])
     if not folder.exists():
-        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
+        n_threads = torch.get_num_threads()
         model, tokenizer = pretrain(settings)
+        torch.set_num_threads(n_threads)
+        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
         try:
@@ -45,10 +47,14 @@ def pretrained(settings: Pretraining) -> Path:
     return folder
 
 
+@torch.enable_grad()  # those who only want its vectors ask without gradients
 def pretrain(settings: Pretraining) -> tuple[CLIPModel, PreTrainedTokenizerFast]:
     """InfoNCE (Radford et al. 2021) between regions and phrases; every phrase that is true of a region is its positive.
 
-    A region is the mean of its patches, so that single patches learn to answer phrases."""
+    A region is the mean of its patches, so that single patches learn to answer phrases. On one thread, so that the
+    same settings give the same weights."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
     random = np.random.default_rng(settings.seed)
     tokenizer = phrase_tokenizer()
     with torch.random.fork_rng():

@@ -64,7 +64,7 @@ def parameter_counts(settings: System) -> dict[str, int]:
     parts = dict(
         zip(table.part.str.lower().str.replace(r"\W", "_", regex=True), table.parameters.tolist(), strict=True)
     )
-    if settings.kind == "cgdseg" and settings.text.source != "random":
+    if settings.kind == "cgdseg" and settings.text.source not in ("random", "rendered"):
         parts["clip_text_tower"] = cgdseg.CLIP_TEXT_TOWER
     return {"trainable": int(table.trainable.sum()), "total": sum(parts.values()), **parts}
 

@@ -124,9 +124,8 @@ def describe(settings: config.CGDSeg) -> str:
     words.append(f"Grounding `{settings.grounding}`: {FORMS[settings.grounding]}.")
     if settings.grounding not in ("bias", "none"):
         known = settings.grounding != "random" and text.source != "random"
-        origin = (
-            f"encoded by `{text.source}`" if known else "a fixed random direction each: no language stands behind it"
-        )
+        encoder = "a small CLIP of our own, pretrained on rendered eyes" if text.source == "rendered" else text.source
+        origin = f"encoded by {encoder}" if known else "a fixed random direction each: no language stands behind it"
         words.append(f"Its texts are {origin}.")
     if settings.detail:
         words.append(f"A skip of {settings.detail} channels leads from the pixels into the last decoder stage.")

@@ -1,0 +1,112 @@
+"""What is said of rendered eyes is true, and an encoder pretrained on it takes CLIP's place."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from cgdseg import jobs, pretraining
+from cgdseg.config import Pretraining, TextEncoder, load_config
+from cgdseg.encoders import encode_prompts, encode_tokens
+from cgdseg.eyes import LOOKS, SCLERA, render_eye
+from cgdseg.phrases import COLOURS, MEANINGS, NAMES, PHRASES, colour_name, masks, regions
+
+TINY = Pretraining(eyes=60, epochs=1, batch_size=10, side=48, width=16, layers=1, text_layers=1)
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    return [render_eye(LOOKS["randomised"], 5, index, size=(96, 128)) for index in range(12)]
+
+
+def test_a_pixel_belongs_to_one_part_and_the_sclera_is_the_labels(eyes):
+    for eye in eyes:
+        found = masks(eye)
+        assert list(found) == list(NAMES)
+        assert np.sum(list(found.values()), axis=0).max() == 1
+        assert (eye.labels[found["sclera"]] == SCLERA).all()
+
+
+def test_all_that_is_true_has_phrases_and_parts_out_of_sight_are_denied(eyes):
+    for eye in eyes:
+        *parts, (whole, said) = regions(eye)
+        named = {meaning for _, true in parts for meaning in true}
+        assert whole.all() and (named | said) <= set(PHRASES)
+        assert all((part in named) != (f"no {part}" in said) for part in NAMES)
+
+
+def test_colours_are_called_by_their_names():
+    assert [colour_name(np.array(rgb)) for rgb in COLOURS.values()] == list(COLOURS)
+
+
+def test_gaze_is_that_of_the_picture():
+    def labels(column: int) -> np.ndarray:
+        drawn = np.zeros((40, 80), np.uint8)
+        drawn[10:30, 10:70] = SCLERA
+        drawn[12:28, column : column + 16] = 2
+        return drawn
+
+    from cgdseg.phrases import _looks
+
+    assert [_looks(labels(c)) & {f"gaze {g}" for g in ("left", "straight ahead", "right")} for c in (12, 32, 52)] == [
+        {"gaze left"},
+        {"gaze straight ahead"},
+        {"gaze right"},
+    ]
+    assert _looks(np.zeros((40, 80), np.uint8)) == {"closed eye"}
+
+
+def test_contrast_is_infonce_with_one_positive_and_shares_several():
+    logits = torch.randn(5, 5)
+    expected = (
+        torch.nn.functional.cross_entropy(logits, torch.arange(5))
+        + torch.nn.functional.cross_entropy(logits.T, torch.arange(5))
+    ) / 2
+    assert torch.isclose(pretraining.contrast(logits, torch.eye(5).bool()), expected)
+    same = torch.ones(2, 2)  # two regions of one meaning: what cannot be told apart costs the entropy and no more
+    assert torch.isclose(pretraining.contrast(same, same.bool()), torch.tensor(2.0).log())
+
+
+def test_any_text_has_tokens():
+    tokenizer = pretraining.phrase_tokenizer()
+    assert tokenizer.unk_token_id not in tokenizer("Zebra, große Äpfel; 7!").input_ids
+    assert tokenizer("sclera").input_ids[0] == 2 and tokenizer("sclera").input_ids[-1] == 3
+    assert tokenizer.decode(tokenizer("the white of the eye").input_ids[1:-1]).strip() == "the white of the eye"
+
+
+def test_an_encoder_is_made_once_and_read_as_clip_is(home, monkeypatch):
+    text = TextEncoder(source="rendered", pretraining=TINY)
+    prompts = encode_prompts(text)
+    assert prompts.shape == (4, 16) and torch.allclose(prompts.norm(dim=1), torch.ones(4))
+    monkeypatch.setattr(pretraining, "pretrain", lambda settings: pytest.fail("it was there"))
+    folder = pretraining.pretrained(TINY)
+    assert torch.equal(prompts, encode_prompts(TextEncoder(source=str(folder), revision=None)))
+    assert encode_tokens(text).shape[1] == 16
+    assert AutoTokenizer.from_pretrained(folder)("eye").input_ids
+    maps = pretraining.phrase_maps(folder, torch.rand(2, 3, 30, 40), ["sclera", "iris of the eye", "skin"])
+    assert maps.shape == (2, 3, 6, 6) and maps.abs().max() <= 1 + 1e-5
+
+
+def test_the_same_settings_give_the_same_weights():
+    first, second = (pretraining.pretrain(TINY)[0].state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_contrast_teaches_which_phrase_belongs_to_a_region():
+    settings = TINY.model_copy(update={"eyes": 150, "epochs": 8, "width": 32, "lr": 5e-3})
+    model, tokenizer = pretraining.pretrain(settings)
+    images, weights, truths, owners = pretraining.render_regions(settings.model_copy(update={"eyes": 20, "seed": 1}))
+    with torch.no_grad():
+        seen = (pretraining.patch_features(model, images)[owners] * weights[..., None]).sum(1)
+        said = pretraining.phrase_features(model, tokenizer, [f"{part} of the eye" for part in NAMES])
+        answers = (torch.nn.functional.normalize(seen, dim=1) @ said.T).argmax(1).numpy()
+    true = np.stack([truths[:, MEANINGS.index(part)] for part in NAMES], axis=1)
+    of_a_part = true.any(1)
+    assert (true[of_a_part].argmax(1) == answers[of_a_part]).mean() > 3 / len(NAMES)
+
+
+def test_a_config_asks_for_its_encoders():
+    demo = load_config("demo")
+    assert jobs.text_encoders(demo) == [demo.systems["cgdseg"].text.pretraining]
+    assert [bool(jobs.text_encoders(demo, run)) for run in demo.runs()] == [r.system == "cgdseg" for r in demo.runs()]
+    assert not jobs.text_encoders(load_config("smoke"))
