@@ -2,7 +2,8 @@
 
     python benchmarks/transfer.py factors --photos DIR    # leave one group of the renderer's factors out
     python benchmarks/transfer.py systems --photos DIR    # what CGDSeg needs to match a U-Net
-    python benchmarks/transfer.py upsampling --photos DIR # CGDSeg with each upsampler, and a SegNet that unpools
+    python benchmarks/transfer.py upsampling              # CGDSeg with each upsampler, and a SegNet that unpools
+    python benchmarks/transfer.py grounding               # every form of grounding, with language and with random text
 
 DIR holds photographs <name>.jpg and hand-drawn masks <name>_mask.png with a green sclera; without it only rendered
 eyes are scored. A further study is one entry of STUDIES. Every training sees the same number of eyes. Finished
@@ -62,6 +63,8 @@ def small_cgdseg(backbone: dict | None = None, **changes) -> CGDSeg:
     return CGDSeg(input_size=SIZE, classes=PARTS, **parts | widths | {"detail": 12} | changes)
 
 
+LANGUAGE = TextEncoder(source="rendered")  # a small CLIP of our own
+WITH_TEXT = ("anchor", "prompts", "tokens", "similarity")
 STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
     "factors": {"unet": SMALL_UNET},  # its variants are datasets
     "systems": {
@@ -75,6 +78,11 @@ STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
     "upsampling": {
         **{kind.replace("-", "_"): small_cgdseg(upsample=kind) for kind in UPSAMPLERS},
         "segnet": SegNet(input_size=SIZE, channels=CHANNELS, classes=PARTS),
+    },
+    "grounding": {
+        **{form: small_cgdseg(grounding=form) for form in ("none", "bias", "random")},
+        **{form: small_cgdseg(grounding=form, text=LANGUAGE) for form in WITH_TEXT},
+        **{f"{form}_of_random_text": small_cgdseg(grounding=form) for form in WITH_TEXT[1:]},
     },
 }
 
