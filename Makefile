@@ -42,9 +42,10 @@ release-model: $(READY) ## train and publish the model that ships (hours on a CP
 	$(BIN)/python -m cgdseg.cli run 03_training --config release -p SYSTEM=unet -p CONDITION=randomised
 	$(BIN)/python -m cgdseg.cli release
 
-bench: $(READY) ## measure rendering and prediction on this machine, best while it is idle
-	$(BIN)/python benchmarks/render.py --json benchmarks/results/render.json
-	$(BIN)/python benchmarks/predict.py --json benchmarks/results/predict.json
+bench: $(READY) ## measure speed and memory on this machine, best while it is idle (half an hour)
+	@for name in render predict train_step inference input_pipeline peers; do \
+	$(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
+	@$(BIN)/python benchmarks/cost.py --csv benchmarks/results/cost.csv
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -55,4 +56,4 @@ lock: ## make requirements.lock and environment.yml anew from pyproject.toml
 	"$$folder/bin/python" -m pip freeze | "$$folder/bin/python" .ci/lock.py
 
 clean: ## remove what runs made, but not the data or the environment
-	rm -rf reports/*/ data/cache data/runs .snakemake .pytest_cache .ruff_cache
+	rm -rf reports/*/ data/cache data/runs data/encoders .snakemake .pytest_cache .ruff_cache

@@ -16,26 +16,26 @@ from cgdseg.systems.cgdseg import CGDSeg, paper_size
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def trained_model() -> CGDSeg:
+def trained_model(side: int) -> CGDSeg:
     """The paper's size with weights that are random but not at their start: no adapter is nil, no norm is standard."""
     torch.manual_seed(0)
-    model = build_system(paper_size())
+    model = build_system(paper_size().model_copy(update={"input_size": (side, side)}))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-        model.train()(torch.rand(2, 3, 256, 256))  # statistics for the batch norms
+        model.train()(torch.rand(2, 3, side, side))  # statistics for the batch norms
     return model.eval().requires_grad_(False)
 
 
 class Prediction:
     """Probabilities of one fixed batch; `form` says how they are computed."""
 
-    def __init__(self, form: str, batch: int):
-        model = trained_model()
+    def __init__(self, form: str, batch: int, side: int = 256):
+        model = trained_model(side)
         theirs = form.startswith("theirs")
         layout = torch.contiguous_format if theirs else torch.channels_last
         self.allocate = as_glibc_does if form == "theirs" else keep_freed_memory
-        self.images = torch.rand(batch, 3, 256, 256).to(DEVICE).contiguous(memory_format=layout)
+        self.images = torch.rand(batch, 3, side, side).to(DEVICE).contiguous(memory_format=layout)
         if theirs:
             model = as_written(model)
         else:
@@ -52,8 +52,8 @@ class Prediction:
             return self.call(self.images).float().sigmoid()
 
 
-def memory(form: str, batch: int) -> None:
-    predict = Prediction(form, batch)
+def memory(form: str, batch: int, side: int = 256) -> None:
+    predict = Prediction(form, batch, side)
     predict()
     wait()
 

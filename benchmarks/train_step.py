@@ -23,15 +23,15 @@ PEAK = 989e12  # FLOP/s of an H200 in bf16 by its data sheet
 class Step:
     """Forward, loss, backward, clipping and AdamW on one fixed batch; `form` says how it is computed."""
 
-    def __init__(self, form: str, batch: int):
+    def __init__(self, form: str, batch: int, side: int = 256):
         torch.manual_seed(0)
         settings = Training()
-        model = build_system(paper_size()).to(DEVICE)
+        model = build_system(paper_size().model_copy(update={"input_size": (side, side)})).to(DEVICE)
         theirs = form.startswith("theirs")
         layout = torch.contiguous_format if theirs else torch.channels_last
         self.allocate = as_glibc_does if form == "theirs" else keep_freed_memory
-        self.images = torch.rand(batch, 3, 256, 256).to(DEVICE).contiguous(memory_format=layout)
-        self.masks = (torch.rand(batch, 1, 256, 256) < 0.2).float().to(DEVICE)
+        self.images = torch.rand(batch, 3, side, side).to(DEVICE).contiguous(memory_format=layout)
+        self.masks = (torch.rand(batch, 1, side, side) < 0.2).float().to(DEVICE)
         self.model = as_written(model) if theirs else model.to(memory_format=layout)
         self.optimizer = optimizer_for(self.model, settings)
         if theirs:
@@ -53,8 +53,8 @@ class Step:
         return loss.detach()
 
 
-def memory(form: str, batch: int) -> None:
-    step = Step(form, batch)
+def memory(form: str, batch: int, side: int = 256) -> None:
+    step = Step(form, batch, side)
     step()
     step()
     wait()

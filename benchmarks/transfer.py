@@ -3,6 +3,7 @@
     python benchmarks/transfer.py factors --photos DIR    # leave one group of the renderer's factors out
     python benchmarks/transfer.py systems --photos DIR    # what CGDSeg needs to match a U-Net
     python benchmarks/transfer.py upsampling              # CGDSeg with each upsampler, and a SegNet that unpools
+    python benchmarks/transfer.py peers                   # CGDSeg at its full width, a U-Net, SegFormer-B0
     python benchmarks/transfer.py grounding               # every form of grounding, with language and with random text
 
 DIR holds photographs <name>.jpg and hand-drawn masks <name>_mask.png with a green sclera; without it only rendered
@@ -27,6 +28,7 @@ from cgdseg.config import (
     Config,
     Dataset,
     Run,
+    SegFormer,
     SegNet,
     Splits,
     StandIn,
@@ -63,6 +65,13 @@ def small_cgdseg(backbone: dict | None = None, **changes) -> CGDSeg:
     return CGDSeg(input_size=SIZE, classes=PARTS, **parts | widths | {"detail": 12} | changes)
 
 
+def wide_cgdseg(**changes) -> CGDSeg:
+    """The slides' CGDSeg behind a backbone that can be trained from random weights."""
+    shape = {"patch_size": 8, "hidden_size": 192, "n_layers": 6, "n_heads": 3, "normalise": "image"}
+    backbone = Backbone(source="random", tuning="full", **shape)
+    return CGDSeg(input_size=SIZE, classes=PARTS, backbone=backbone, text=TextEncoder(source="random"), **changes)
+
+
 LANGUAGE = TextEncoder(source="rendered")  # a small CLIP of our own
 WITH_TEXT = ("anchor", "prompts", "tokens", "similarity")
 STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
@@ -78,6 +87,12 @@ STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
     "upsampling": {
         **{kind.replace("-", "_"): small_cgdseg(upsample=kind) for kind in UPSAMPLERS},
         "segnet": SegNet(input_size=SIZE, channels=CHANNELS, classes=PARTS),
+    },
+    "peers": {
+        "cgdseg": wide_cgdseg(),
+        "narrow_decoder": wide_cgdseg(pyramid=(32, 64, 128), decoder=(96, 64, 40), growth=12, n_dense=3, head=16),
+        "unet_8M": UNet(input_size=SIZE, classes=PARTS),
+        "segformer_b0": SegFormer(input_size=SIZE, classes=PARTS),
     },
     "grounding": {
         **{form: small_cgdseg(grounding=form) for form in ("none", "bias", "random")},
@@ -100,7 +115,8 @@ def rendered(left_out: str | None = None) -> Dataset:
 def study(name: str, eyes: int, seeds: int) -> Config:
     left_out = GROUPS if name == "factors" else ()
     datasets = {ALL: rendered()} | {f"no_{group}": rendered(group) for group in left_out}
-    training = Training(epochs=8, batch_size=16, lr=3e-3, stream=dict.fromkeys(datasets, eyes // 8), precision="bf16")
+    lr = 1e-3 if name == "peers" else 3e-3  # wider, so more gently
+    training = Training(epochs=8, batch_size=16, lr=lr, stream=dict.fromkeys(datasets, eyes // 8), precision="bf16")
     return Config(name=f"transfer-{name}", datasets=datasets, conditions={d: (d,) for d in datasets},
                   systems=STUDIES[name], seeds=tuple(range(1, seeds + 1)),
                   splits=Splits(val_fraction=0.2), training=training)  # fmt: skip

@@ -57,6 +57,11 @@ def test_cache_is_read_only_and_travels_by_name(data):
     cache = build_cache(*data, SIZE, progress=False)
     with pytest.raises(ValueError, match="read-only"):
         cache.images[0] = 0
+    for row in (0, 7, -1):
+        image, labels = cache.read(row)
+        assert np.array_equal(image, cache.images[row]) and np.array_equal(labels, cache.labels[row])
+    with pytest.raises(IndexError):
+        cache.read(len(cache))
     assert len(pickle.dumps(cache)) < 1000  # a path, not pixels
     again = pickle.loads(pickle.dumps(cache))
     assert np.array_equal(again.images, cache.images) and again.digest == cache.digest

@@ -248,6 +248,21 @@ def read_transfer(table: pd.DataFrame) -> str:
     return start + (f"{unsure}; the others:\n\n" + "\n".join(lines) if lines else f"{unsure}.")
 
 
+def read_language(table: pd.DataFrame) -> str:
+    """What language brings over random text in the same form of grounding (`tables.transfer`, a baseline each)."""
+    helped, harmed = table[table.low > 0], table[table.high < 0]
+    if helped.empty and harmed.empty:
+        widest = 100 * table[["low", "high"]].abs().to_numpy().max()
+        return (
+            f"In none of the {len(table)} forms can language be told from random text: every interval includes zero, "
+            f"and the widest reaches {widest:.1f} points."
+        )
+    parts = [
+        f"{word} in {', '.join(rows.variant)}" for word, rows in (("helps", helped), ("harms", harmed)) if len(rows)
+    ]
+    return f"Against random text language {' and '.join(parts)}; the other intervals include zero."
+
+
 def read_closed(closed: pd.DataFrame) -> str:
     """The table of closed gaps in words."""
     if closed.empty:

@@ -2,6 +2,10 @@
 
 patches (B, C, h, w) -> (B, out_channels, h, w). Text comes as cached vectors, keys (K, D): no tower runs here."""
 
+from typing import get_args
+
+import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -97,6 +101,62 @@ def build_grounding(settings: config.CGDSeg, channels: int) -> nn.Module:
     if form in ("anchor", "random"):
         keys = keys.mean(dim=0, keepdim=True)  # not renormalised, as in the slides
     return CrossAttention(keys, channels, settings.attention_heads)
+
+
+def weight_maps(module: nn.Module, patches: Tensor) -> Tensor | None:
+    """What a grounding gives each key at each patch, (B, K, h, w), summing to 1 over K; None where it has no keys."""
+    if isinstance(module, Similarity):
+        return module.maps(patches)
+    if isinstance(module, CrossAttention):
+        tokens, text = patches.flatten(2).transpose(1, 2), module.projection(module.keys)
+        return module.attend(tokens, text)[1].transpose(1, 2).unflatten(2, patches.shape[-2:])
+    return None
+
+
+def weights_of(settings: config.CGDSeg, form: str, patches: Tensor) -> np.ndarray:
+    """What one form of grounding, untrained, gives each key at each patch (1, C, h, w) of an image: (K, h, w)."""
+    module = build_grounding(settings.model_copy(update={"grounding": form}), patches.shape[1])
+    with torch.no_grad():
+        return weight_maps(module, patches)[0].numpy()
+
+
+def compare(settings: config.CGDSeg, patches: Tensor) -> pd.DataFrame:
+    """Every form of grounding, untrained, on the same patches (B, C, h, w).
+
+    One row a form: form, keys, `differs by` (the most that a key's weight differs between two patches of an image),
+    parameters, and how many of them the loss cannot move."""
+    rows = []
+    for form in get_args(config.CGDSeg.model_fields["grounding"].annotation):
+        module = build_grounding(settings.model_copy(update={"grounding": form}), patches.shape[1])
+        maps = weight_maps(module, patches)
+        learned = list(module.parameters())
+        grounded = module(patches)
+        probe = (grounded * torch.linspace(-1, 1, grounded.numel()).view_as(grounded)).sum()
+        gradients = torch.autograd.grad(probe, learned, allow_unused=True) if learned else []
+        nil = [p.numel() if g is None else int((g == 0).sum()) for p, g in zip(learned, gradients, strict=True)]
+        row = {"form": form, "keys": 0 if maps is None else maps.shape[1]}
+        row["differs by"] = float("nan") if maps is None else _range(maps)
+        rows.append(row | {"parameters": sum(p.numel() for p in learned), "never learn": sum(nil)})
+    return pd.DataFrame(rows)
+
+
+def _range(maps: Tensor) -> float:
+    """The widest range of a map (B, K, h, w)."""
+    flat = maps.flatten(2)
+    return (flat.amax(2) - flat.amin(2)).max().item()
+
+
+def read_comparison(table: pd.DataFrame) -> str:
+    """`compare` in words."""
+    flat, rest = table[table["differs by"] < 1e-6], table[table["differs by"] >= 1e-6]
+    dead = flat["never learn"].max()
+    return (
+        f"With one key ({', '.join(f'`{form}`' for form in flat.form)}) every patch gets the same, and {dead:,} of "
+        f"{flat.parameters.max():,} parameters never learn: what is left of the text is a learned vector, as `bias` "
+        f"has in {table.set_index('form').parameters['bias']:,}. With several keys "
+        f"({', '.join(f'`{form}`' for form in rest.form)}) patches differ in what they get, untrained by up to "
+        f"{rest['differs by'].max():.2g}."
+    )
 
 
 def offline(settings: config.CGDSeg, grounding: nn.Module) -> dict:

@@ -38,6 +38,11 @@ def _source_folders(cfg: Config) -> dict[str, str]:
     return {name: digest([[str(path), *path.stat()[6:9:2]] for path in found]) for name, found in files.items()}
 
 
+def _measured(pattern: str) -> list[Path]:
+    """What benchmarks/ found out once."""
+    return sorted(paths.RESULTS.glob(pattern))
+
+
 STAGES = {
     "01_data_audit": Stage(
         lambda cfg, run: [
@@ -48,11 +53,14 @@ STAGES = {
     ),
     "02_model": Stage(
         lambda cfg, run: [cfg.datasets, cfg.systems],
-        lambda cfg: [paths.manifest_csv(cfg.name), paths.RESULTS / "transfer-systems.csv"],
+        lambda cfg: [paths.manifest_csv(cfg.name), *_measured("transfer-*.csv"), *_measured("*.json")],
     ),
     "03_training": Stage(
         lambda cfg, run: cfg.run_id(run),
-        lambda cfg: [paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
+        lambda cfg: [
+            *[paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
+            *[*_measured("*.json"), *_measured("cost.csv")],
+        ],
     ),
     "04_evaluation": Stage(
         reads=lambda cfg: [

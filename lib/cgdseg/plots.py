@@ -1,5 +1,8 @@
 """Every figure of the notebooks: tables or pictures in, a matplotlib Figure out; nothing is saved or shown here."""
 
+from collections.abc import Sequence
+from textwrap import wrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,7 +15,7 @@ from cgdseg.config import Config, Dataset, Training
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
 from cgdseg.pictures import errors, masks_of, outline
-from cgdseg.tables import by_dataset
+from cgdseg.tables import FORMS, by_dataset
 
 sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
 plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": "medium", "axes.titleweight": "bold"})
@@ -36,6 +39,18 @@ def gallery(rows: dict[str, list[tuple[str, np.ndarray]]], width: float = 1.7) -
             line[0].set_ylabel(title, fontsize=9)
             sns.despine(ax=line[0], left=True, bottom=True)
     return figure
+
+
+def key_maps(image: np.ndarray, rows: dict[str, tuple[Sequence[str], np.ndarray]]) -> Figure:
+    """The image, then a row a form: {form: (a name a key, maps (K, h, w))}, each map from its least to its most.
+
+    A map that is the same everywhere stays of one colour."""
+    pictures = {"": [("the image", image)]}
+    for form, (names, maps) in rows.items():
+        flat = np.ptp(maps, axis=(1, 2), keepdims=True) < 1e-6
+        maps = np.where(flat, 0, maps)
+        pictures[form] = [("\n".join(wrap(name, 20)), picture) for name, picture in zip(names, maps, strict=True)]
+    return gallery(pictures, width=1.5)
 
 
 def contact_sheet(manifest: pd.DataFrame, cfg: Config, n_columns: int = 6) -> Figure:
@@ -247,6 +262,23 @@ def changes(table: pd.DataFrame) -> Figure:
     axis.axvline(0, color="0.6", linewidth=1, linestyle=":")
     axis.set(xlabel=f"change of F1 on {judged}, with 95 % interval", ylabel="")
     sns.despine(ax=axis, left=True)
+    return figure
+
+
+def cost_curves(table: pd.DataFrame) -> Figure:
+    """Time and memory of a step against batch size at one side, and against the side at one batch size."""
+    table = table.assign(form=table.form.map(FORMS), seconds=table.ms / 1000, GiB=table.MiB / 1024)
+    side, batch = table.side.mode()[0], table[table.side != table.side.mode()[0]].batch.iloc[0]
+    figure, axes = plt.subplots(2, 2, figsize=(8.2, 5.2), sharex="col", layout="constrained")
+    views = {"batch": table[table.side == side], "side": table[table.batch == batch].sort_values("side")}
+    for line, unit in zip(axes, ("seconds", "GiB"), strict=True):
+        for axis, (x, rows) in zip(line, views.items(), strict=True):
+            looks = {"hue": "form", "style": "job", "markers": True, "legend": axis is axes[0, 1]}
+            sns.lineplot(rows, x=x, y=unit, ax=axis, **looks)
+            axis.set(ylim=(0, None), ylabel=f"{unit} a step" if unit == "seconds" else f"{unit}, most held")
+    axes[1, 0].set_xlabel(f"images in a batch, {side}×{side} pixels")
+    axes[1, 1].set_xlabel(f"side of the image in pixels, batches of {batch}")
+    sns.move_legend(axes[0, 1], "upper left", bbox_to_anchor=(1, 1), frameon=False, title=None)
     return figure
 
 

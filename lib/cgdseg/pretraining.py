@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -22,7 +23,7 @@ from cgdseg.eyes import LOOKS, render_eye
 from cgdseg.imports import code_digest
 from cgdseg.layers import standardise
 from cgdseg.memory import keep_freed_memory
-from cgdseg.phrases import MEANINGS, PHRASES, regions
+from cgdseg.phrases import MEANINGS, NAMES, PHRASES, masks, regions
 
 STREAM = 2_000_003  # keeps these eyes apart from those that segmentation trains on
 SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")  # ids 0 to 3
@@ -132,6 +133,28 @@ def phrase_maps(folder: Path, images: Tensor, phrases: list[str]) -> Tensor:
     patches = F.normalize(patch_features(model, images), dim=-1)
     n = shape.image_size // shape.patch_size
     return (patches @ phrase_features(model, tokenizer, phrases).T).transpose(1, 2).unflatten(2, (n, n))
+
+
+def named_right(folder: Path, settings: Pretraining, n_eyes: int = 60) -> pd.DataFrame:
+    """How the encoder names single patches of eyes it has not seen: a row a part, with the share named right.
+
+    Only patches that one part fills by more than half are asked; the answer is the nearest of the parts' names."""
+    eyes = [
+        render_eye(LOOKS["randomised"], STREAM - 1 - settings.seed, index, size=(settings.side,) * 2)
+        for index in range(n_eyes)
+    ]
+    images = torch.from_numpy(np.stack([eye.image for eye in eyes])).permute(0, 3, 1, 2).float() / 255
+    said = phrase_maps(folder, images, [f"{part} of the eye" for part in NAMES]).argmax(1).numpy()
+    n, patch = settings.side // settings.patch_size, settings.patch_size
+    shares = np.stack([[m.reshape(n, patch, n, patch).mean((1, 3)) for m in masks(eye).values()] for eye in eyes])
+    truth, filled = shares.argmax(1), shares.max(1) > 0.5
+    rows = []
+    for i, part in enumerate(NAMES):
+        answers = said[filled & (truth == i)] == i
+        rows.append(
+            {"part": part, "patches": len(answers), "named right %": 100 * answers.mean() if len(answers) else np.nan}
+        )
+    return pd.DataFrame(rows)
 
 
 def clip_config(settings: Pretraining, vocabulary: int) -> CLIPConfig:

@@ -1,5 +1,6 @@
 """Every table of the notebooks that is more than one pandas call: frames in, a frame to read out."""
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ from cgdseg.config import Config, Run
 from cgdseg.data.audit import exact_duplicates, near_duplicates
 from cgdseg.data.cache import PixelCache
 from cgdseg.data.splits import load_splits, part_ids, select_ids
+from cgdseg.paths import RESULTS
 from cgdseg.statistics import crossed_interval
 
 
@@ -126,25 +128,67 @@ def sizes(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
 SETS = {"photos": "photographs F1", "rendered": "rendered eyes F1"}  # the first that a study has judges its variants
 
 
-def transfer(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def transfer(rows: pd.DataFrame, baseline: str | dict[str, str]) -> pd.DataFrame:
     """A study of benchmarks/transfer.py, a row a variant: F1 on photographs, its change against the baseline variant
     with a 95 % interval over seeds and images, and F1 on rendered eyes. The most harmful change comes first.
 
-    Where no photographs were scored, the change is that on rendered eyes."""
+    Where no photographs were scored, the change is that on rendered eyes. A dict gives some variants a baseline each,
+    and only those have a row."""
     means = rows.groupby(["variant", "set"]).f1.mean().unstack().rename(columns=SETS)
     judge = next(name for name in SETS if (rows.set == name).any())
     grids = {
         v: g.pivot(index="seed", columns="image", values="f1") for v, g in rows[rows.set == judge].groupby("variant")
     }
-    found = []
-    for variant, grid in grids.items():
-        change = (grid - grids[baseline]).dropna(how="all")
-        low, high = crossed_interval(change.to_numpy()) if variant != baseline else (np.nan, np.nan)
+    found, pairs = [], baseline if isinstance(baseline, dict) else dict.fromkeys(grids, baseline)
+    for variant, other in pairs.items():
+        change = (grids[variant] - grids[other]).dropna(how="all")
+        low, high = crossed_interval(change.to_numpy()) if variant != other else (np.nan, np.nan)
         moved = {"change": change.to_numpy().mean(), "low": low, "high": high}
         own = {SETS[judge]: means.loc[variant, SETS[judge]], **moved, **means.loc[variant].drop(SETS[judge])}
         found.append({"variant": variant, **own, "seeds": len(change)})
-    table = pd.DataFrame(found).sort_values("change")
+    table = pd.DataFrame(found).sort_values("change", ignore_index=True)
+    if isinstance(baseline, dict):
+        return table
     return pd.concat([table[table.variant == baseline], table[table.variant != baseline]], ignore_index=True)
+
+
+FORMS = {  # of benchmarks/
+    "theirs": "the slides' code",
+    "theirs, memory kept": "the slides' code, freed memory kept",
+    "ours": "ours, float32",
+    "ours bf16": "ours, bf16",
+    "ours compiled": "ours, float32, compiled",
+    "ours bf16 compiled": "ours, bf16, compiled",
+}
+
+
+def side_forms(name: str) -> pd.DataFrame:
+    """The forms that benchmarks/results/<name>.json compares: milliseconds an image, times faster than the slides'
+    code, and the most memory held."""
+    result = json.loads((RESULTS / f"{name}.json").read_text())
+    table = pd.DataFrame({"ms an image": result["ms_an_image"], "peak MiB": result["peak_MiB"]})
+    table.insert(1, "times faster", table["ms an image"]["theirs"] / table["ms an image"])
+    return table.rename_axis("form").reset_index().replace({"form": FORMS})
+
+
+def machine(name: str) -> str:
+    """What benchmarks/results/<name>.json was measured on."""
+    return json.loads((RESULTS / f"{name}.json").read_text())["machine"]
+
+
+def peers() -> pd.DataFrame:
+    """benchmarks/results/peers.json: parameters, operations and time of each peer at the study's size."""
+    found = json.loads((RESULTS / "peers.json").read_text())
+    return pd.DataFrame(found["peers"])
+
+
+def input_pipeline() -> pd.DataFrame:
+    """benchmarks/results/input_pipeline.json in rows: quantity, value, unit."""
+    found = json.loads((RESULTS / "input_pipeline.json").read_text())
+    rows = [("an image decoded from PNG", found["ms_an_image"]["decoded"], "ms")]
+    rows += [("an image from the cache", found["ms_an_image"]["cached"], "ms"), ("times faster", found["ratio"], "")]
+    rows += [(f"most held, {case}", value, "MiB") for case, value in found["peak_MiB"].items()]
+    return pd.DataFrame(rows, columns=["quantity", "value", "unit"])
 
 
 NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}

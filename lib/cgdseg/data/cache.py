@@ -43,6 +43,18 @@ class PixelCache:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    def read(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """One image and its labels as arrays of their own, by plain reading.
+
+        Pages read through the maps would count as memory of each process, up to the size of the whole cache."""
+        return self._read(self.images, row), self._read(self.labels, row)
+
+    def _read(self, stored: np.memmap, row: int) -> np.ndarray:
+        shape = stored.shape[1:]
+        n = int(np.prod(shape))
+        offset = stored.offset + range(len(self))[row] * n
+        return np.fromfile(stored.filename, np.uint8, n, offset=offset).reshape(shape)
+
     def __reduce__(self):
         return PixelCache, (self.folder,)  # a worker opens the files itself; pixels are never pickled
 

@@ -34,7 +34,7 @@ class EyeDataset(Dataset):
 
     def __getitem__(self, position: int) -> dict[str, torch.Tensor | int]:
         row = self.rows[position]
-        image, labels = np.array(self.cache.images[row]), np.array(self.cache.labels[row])
+        image, labels = self.cache.read(row)
         if self.augment is not None:
             reseed(self.augment, self.augment.seed, int(self._epoch), position)
             result = self.augment(image=image, mask=labels)

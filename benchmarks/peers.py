@@ -1,0 +1,70 @@
+"""What the peers of benchmarks/transfer.py cost: CGDSeg at its full width, a narrow decoder, a U-Net, SegFormer-B0.
+
+python benchmarks/peers.py [--json FILE]; ratio = CGDSeg's seconds of a training step / those of the narrow decoder."""
+
+import torch
+from measure import by_turns, options, report
+from torch.utils.flop_counter import FlopCounterMode
+from transfer import SIZE, STUDIES
+
+from cgdseg.config import System, Training
+from cgdseg.losses import dice_bce
+from cgdseg.memory import keep_freed_memory
+from cgdseg.systems import build_system
+from cgdseg.training import optimizer_for
+
+BATCH, EPOCH = 16, 400  # images; of the study
+
+
+class Peer:
+    """A system and one fixed batch, in bf16 as in the study."""
+
+    def __init__(self, system: System):
+        torch.manual_seed(0)
+        self.model = build_system(system).to(memory_format=torch.channels_last)
+        self.optimizer = optimizer_for(self.model, Training())
+        self.images = torch.rand(BATCH, 3, *SIZE).contiguous(memory_format=torch.channels_last)
+        self.masks = (torch.rand(BATCH, len(system.classes), *SIZE) < 0.2).float()
+
+    def step(self) -> None:
+        self.model.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.model(self.images)
+        dice_bce(logits, self.masks).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    @torch.no_grad()
+    def predict(self) -> None:
+        self.model.eval()
+        with torch.autocast("cpu", torch.bfloat16):
+            self.model(self.images)
+
+    def gflop(self) -> float:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            self.model.eval()(self.images[:1])
+        return counter.get_total_flops() / 1e9
+
+
+def main() -> None:
+    chosen = options(__doc__).parse_args()
+    keep_freed_memory()
+    peers = {name: Peer(system) for name, system in STUDIES["peers"].items()}
+    steps = by_turns({name: peer.step for name, peer in peers.items()})
+    predictions = by_turns({name: peer.predict for name, peer in peers.items()}, rounds=5)
+    rows = [
+        {
+            "peer": name,
+            "parameters": sum(p.numel() for p in peer.model.parameters()),
+            "GFLOP": round(peer.gflop(), 2),
+            "seconds an epoch": steps[name] * EPOCH / BATCH,
+            "training ms an image": 1000 * steps[name] / BATCH,
+            "prediction ms an image": 1000 * predictions[name] / BATCH,
+        }
+        for name, peer in peers.items()
+    ]
+    report({"ratio": steps["cgdseg"] / steps["narrow_decoder"], "size": SIZE, "peers": rows}, chosen.json)
+
+
+if __name__ == "__main__":
+    main()
