@@ -4,13 +4,15 @@ import importlib.util
 
 import pandas as pd
 import pytest
+import torch
 
-from cgdseg import paths
+from cgdseg import paths, plots, tables
 from cgdseg.config import digest
 from cgdseg.data.standins import stand_in_factors
 from cgdseg.eyes import GROUPS, LOOKS
 from cgdseg.layers import UPSAMPLERS
-from cgdseg.systems import parameter_counts
+from cgdseg.losses import dice_bce
+from cgdseg.systems import build_system, parameter_counts
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +21,33 @@ def transfer():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_slides_code_gives_the_same_numbers(monkeypatch, tiny_cgdseg):
+    monkeypatch.syspath_prepend(paths.ROOT / "benchmarks")
+    slides = importlib.import_module("slides")
+    torch.manual_seed(0)
+    ours = build_system(tiny_cgdseg)
+    theirs = slides.as_written(ours)
+    assert type(theirs.pyramid) is slides.EnlargedFirst and type(theirs.grounding) is slides.FullAttention
+    images = torch.rand(2, 3, *tiny_cgdseg.input_size)
+    masks = (torch.rand(2, 1, *tiny_cgdseg.input_size) < 0.2).float()
+    losses = [dice_bce(model(images), masks) for model in (ours, theirs)]
+    assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-6)
+    for loss in losses:
+        loss.backward()
+    for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert mine.grad is None or torch.allclose(mine.grad, other.grad, atol=1e-5), name
+
+
+def test_measured_results_have_tables():
+    for name in ("train_step", "inference"):
+        table = tables.side_forms(name)
+        assert table.form[0] == "the slides' code" and table["times faster"][0] == 1
+        assert set(table.form) <= set(tables.FORMS.values()) and tables.machine(name)
+    assert {row["peer"] for row in tables.peers().to_dict("records")} >= {"cgdseg", "unet_8M", "segformer_b0"}
+    assert "times faster" in set(tables.input_pipeline().quantity)
+    plots.plt.close(plots.cost_curves(pd.read_csv(paths.RESULTS / "cost.csv")))
 
 
 def test_each_dataset_holds_one_group_of_factors_still(transfer):

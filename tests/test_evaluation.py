@@ -146,6 +146,16 @@ def test_a_study_is_read_as_changes_against_its_baseline():
     )
 
 
+def test_language_is_read_against_random_text():
+    for change, words in (
+        (0.1, "language helps in worse"),
+        (-0.1, "language harms in worse"),
+        (0.0, "In none of the 1"),
+    ):
+        table = tables.transfer(study(change), {"worse": "base"})
+        assert table.variant.tolist() == ["worse"] and words in evaluation.read_language(table)
+
+
 def test_the_crossed_interval_covers_what_rows_and_columns_might_have_been():
     rng, n, hits = np.random.default_rng(2), 150, 0
     for _ in range(n):

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import torch
 
-from cgdseg import config
+from cgdseg import config, grounding
 from cgdseg.grounding import Bias, CrossAttention, Similarity
 from cgdseg.losses import dice_bce
 from cgdseg.systems import build_system, offline_settings, parameter_table
@@ -94,3 +94,17 @@ def test_without_text_the_prompts_do_not_matter(tiny_cgdseg, form):
     with torch.no_grad():
         assert torch.equal(build(tiny_cgdseg, form)(images), build(other, form)(images))
         assert not torch.equal(build(tiny_cgdseg, "anchor")(images), build(other, "anchor")(images))
+
+
+def test_forms_are_compared_on_the_same_patches(tiny_cgdseg):
+    table = grounding.compare(tiny_cgdseg, torch.randn(2, 32, 6, 8)).set_index("form")
+    assert set(table.index) == set(FORMS)
+    for form in ("anchor", "random"):
+        assert table.loc[form, "keys"] == 1 and table.loc[form, "differs by"] == 0
+        assert table.loc[form, "never learn"] == 2 * (32 * 32 + 32)  # queries and keys: weights and biases
+    assert (table.loc[["prompts", "tokens", "similarity"], "differs by"] > 1e-3).all()
+    assert table.loc["bias", "parameters"] == 3 * 32 and table.loc["none", "parameters"] == 0
+    said = grounding.read_comparison(table.reset_index())
+    assert "`anchor`, `random`" in said and f"{2 * (32 * 32 + 32):,}" in said
+    maps = grounding.weights_of(tiny_cgdseg, "similarity", torch.randn(1, 32, 6, 8))
+    assert maps.shape == (7, 6, 8) and maps.sum(0) == pytest.approx(1)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cgdseg import config
 from cgdseg.cli import app
-from cgdseg.layers import UPSAMPLERS, BedOfNails, Pyramid, resize, resize_aligned
+from cgdseg.layers import UPSAMPLERS, BedOfNails, Pyramid, fold_norms, resize, resize_aligned
 from cgdseg.losses import dice_bce
 from cgdseg.systems import (
     SYSTEMS,
@@ -194,6 +194,20 @@ def test_every_upsampling_doubles_and_differs(kind, tiny_cgdseg):
         torch.manual_seed(0)
         outputs.append(build_system(tiny_cgdseg.model_copy(update={"upsample": upsample})).eval()(images))
     assert not torch.allclose(*outputs, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_folded_norms_change_nothing(kind, tiny_systems):
+    settings = tiny_systems[kind]
+    model, images = build_system(settings), torch.rand(4, 3, *settings.input_size)
+    model(images)  # statistics of their own for the batch norms
+    norms = sum(isinstance(module, torch.nn.BatchNorm2d) for module in model.eval().modules())
+    with torch.no_grad():
+        plain = model(images)
+        fold_norms(model)
+        assert torch.allclose(model(images), plain, atol=1e-4)
+    left = sum(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+    assert left < norms or kind == "segformer"  # whose only norm stands apart from its convolution
 
 
 def test_bed_of_nails_keeps_each_value_once():
