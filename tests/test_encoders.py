@@ -147,6 +147,11 @@ def test_clip_text_tower_loads_from_a_folder(tmp_path):
     ends = torch.tensor(lengths).cumsum(0) - 1
     assert torch.allclose(tokens[ends], vectors, atol=1e-5)  # CLIP reads a prompt off its last token
 
+    tower = CLIPTextModelWithProjection.from_pretrained(tmp_path)
+    tower.save_pretrained(tmp_path, state_dict={k: v for k, v in tower.state_dict().items() if "text_proj" not in k})
+    with pytest.raises(ValueError, match="text_projection.weight"):
+        encode_prompts(settings)
+
 
 @pytest.mark.parametrize(("normalise", "drops_out"), [("image", True), ("imagenet", False)])
 def test_each_images_own_normalisation_makes_the_light_drop_out(dinov2_folder, normalise, drops_out):
