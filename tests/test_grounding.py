@@ -102,6 +102,7 @@ def test_forms_are_compared_on_the_same_patches(tiny_cgdseg):
     for form in ("anchor", "random"):
         assert table.loc[form, "keys"] == 1 and table.loc[form, "differs by"] == 0
         assert table.loc[form, "never learn"] == 2 * (32 * 32 + 32)  # queries and keys: weights and biases
+    assert table.loc["prompts", "never learn"] == 32  # a bias of the keys moves all weights alike, and softmax drops it
     assert (table.loc[["prompts", "tokens", "similarity"], "differs by"] > 1e-3).all()
     assert table.loc["bias", "parameters"] == 3 * 32 and table.loc["none", "parameters"] == 0
     said = grounding.read_comparison(table.reset_index())

@@ -125,15 +125,18 @@ def compare(settings: config.CGDSeg, patches: Tensor) -> pd.DataFrame:
 
     One row a form: form, keys, `differs by` (the most that a key's weight differs between two patches of an image),
     parameters, and how many of them the loss cannot move."""
-    rows = []
+    rows, patches = [], patches.double()  # so that a gradient that is nil can be told from a small one
     for form in get_args(config.CGDSeg.model_fields["grounding"].annotation):
-        module = build_grounding(settings.model_copy(update={"grounding": form}), patches.shape[1])
+        module = build_grounding(settings.model_copy(update={"grounding": form}), patches.shape[1]).double()
         maps = weight_maps(module, patches)
         learned = list(module.parameters())
         grounded = module(patches)
         probe = (grounded * torch.linspace(-1, 1, grounded.numel()).view_as(grounded)).sum()
         gradients = torch.autograd.grad(probe, learned, allow_unused=True) if learned else []
-        nil = [p.numel() if g is None else int((g == 0).sum()) for p, g in zip(learned, gradients, strict=True)]
+        least = 1e-12 * max((g.abs().max() for g in gradients if g is not None), default=0)  # less is rounding
+        nil = [
+            p.numel() if g is None else int((g.abs() <= least).sum()) for p, g in zip(learned, gradients, strict=True)
+        ]
         row = {"form": form, "keys": 0 if maps is None else maps.shape[1]}
         row["differs by"] = float("nan") if maps is None else _range(maps)
         rows.append(row | {"parameters": sum(p.numel() for p in learned), "never learn": sum(nil)})
