@@ -1,7 +1,8 @@
 """Whether the fast forms of prediction score as the plain one does: F1 of the sclera on rendered eyes, form by form.
 
 python benchmarks/forms.py [--run data/runs/<run id>] [--json FILE]; `largest_change` is in points of F1 (0 to 100).
-The plain form is float32, eager, with adapters beside their weights and batch norms apart. fp16 needs CUDA."""
+The plain form is float32, eager, with batch norms apart and adapters, where the run has them, beside their weights.
+fp16 needs CUDA."""
 
 from pathlib import Path
 

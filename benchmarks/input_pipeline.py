@@ -5,7 +5,6 @@ Memory is what one process holds at most, the loader's or a worker's, over a who
 
 import json
 import multiprocessing
-import re
 import tempfile
 import time
 import warnings
@@ -15,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from measure import by_turns, options, report
+from measure import by_turns, held, options, report
 from torch.utils.data import DataLoader, Dataset
 
 from cgdseg.data.cache import PixelCache
@@ -82,11 +81,6 @@ def most_mib(folder: Path, n_workers: int) -> float:
     for _ in loader:
         pass
     return max(held("self"), *(held(worker.pid) for worker in multiprocessing.active_children()))
-
-
-def held(process: int | str) -> float:
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def grow(folder: Path) -> dict[str, float]:

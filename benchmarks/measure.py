@@ -7,6 +7,7 @@ import ctypes
 import json
 import platform
 import re
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -20,10 +21,11 @@ from cgdseg.memory import M_MMAP_MAX, M_TRIM_THRESHOLD
 
 
 def by_turns(calls: dict[str, Callable[[], object]], rounds: int = 3, warm_up: int = 1) -> dict[str, float]:
-    """Median seconds of each call over the rounds."""
+    """Median seconds of each call over the rounds; a call's `prepare()`, where it has one, goes untimed before it."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(warm_up + rounds):
         for name, call in calls.items():
+            getattr(call, "prepare", wait)()
             wait()
             start = time.perf_counter()
             call()
@@ -65,8 +67,15 @@ def peak_mib(job: Callable, *arguments) -> float:
 
 def _resident(job: Callable, *arguments) -> float:
     job(*arguments)
-    status = Path("/proc/self/status").read_text()  # getrusage's maximum is inherited from the parent
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    return held("self")
+
+
+def held(process: int | str) -> float:
+    """The most memory that a process ever held, in MiB; elsewhere than on Linux, this process's."""
+    status = Path(f"/proc/{process}/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024  # getrusage counts the parent's too
 
 
 def machine() -> str:

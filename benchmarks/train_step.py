@@ -29,7 +29,7 @@ class Step:
         model = build_system(paper_size().model_copy(update={"input_size": (side, side)})).to(DEVICE)
         theirs = form.startswith("theirs")
         layout = torch.contiguous_format if theirs else torch.channels_last
-        self.allocate = as_glibc_does if form == "theirs" else keep_freed_memory
+        self.prepare = as_glibc_does if form == "theirs" else keep_freed_memory
         self.images = torch.rand(batch, 3, side, side).to(DEVICE).contiguous(memory_format=layout)
         self.masks = (torch.rand(batch, 1, side, side) < 0.2).float().to(DEVICE)
         self.model = as_written(model) if theirs else model.to(memory_format=layout)
@@ -42,7 +42,6 @@ class Step:
         self.model.train()
 
     def __call__(self) -> torch.Tensor:
-        self.allocate()
         with torch.autocast(DEVICE, torch.bfloat16, enabled=self.half):
             logits = self.call(self.images)
         loss = dice_bce(logits, self.masks)
@@ -55,6 +54,7 @@ class Step:
 
 def memory(form: str, batch: int, side: int = 256) -> None:
     step = Step(form, batch, side)
+    step.prepare()
     step()
     step()
     wait()

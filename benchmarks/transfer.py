@@ -115,7 +115,7 @@ def rendered(left_out: str | None = None) -> Dataset:
 def study(name: str, eyes: int, seeds: int) -> Config:
     left_out = GROUPS if name == "factors" else ()
     datasets = {ALL: rendered()} | {f"no_{group}": rendered(group) for group in left_out}
-    # wide models learn more gently; SegFormer's depthwise convolutions are eight times slower in bf16 on a CPU
+    # wide models learn more gently; SegFormer's depthwise convolutions are slow in bf16 on a CPU
     way = {"lr": 1e-3, "precision": "no"} if name == "peers" else {"lr": 3e-3, "precision": "bf16"}
     training = Training(epochs=8, batch_size=16, stream=dict.fromkeys(datasets, eyes // 8), **way)
     return Config(name=f"transfer-{name}", datasets=datasets, conditions={d: (d,) for d in datasets},

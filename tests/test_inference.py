@@ -1,6 +1,7 @@
 """Prediction and scoring of files, by function and by command line."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -46,6 +47,11 @@ def test_lower_precision_and_compiling_change_next_to_nothing(run_folder):
     plain = load_segmenter(run_folder, device="cpu").predict([image])[0]
     half = load_segmenter(run_folder, device="cpu", precision="bf16").predict([image])[0]
     assert 0 < np.abs(half - plain).max() < 0.02
+    with pytest.raises(ValueError, match="needs CUDA"):
+        load_segmenter(run_folder, device="cpu", precision="fp16")
+    if shutil.which("g++"):  # which compiling needs on a CPU
+        compiled = load_segmenter(run_folder, device="cpu", compiled=True)
+        assert hasattr(compiled.model, "_orig_mod") and np.allclose(compiled.predict([image])[0], plain, atol=1e-4)
 
 
 def test_predict_writes_both_files_and_names_what_it_cannot_read(run_folder, photos, home):

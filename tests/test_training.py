@@ -1,6 +1,7 @@
 """Training: what is resumed equals what was never interrupted; what is finished is not done again."""
 
 import shutil
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_several_gpus_share_the_statistics_of_a_batch(tiny_unet):
     """Without a second GPU: what is built there, and that its checkpoints fit one process."""
     models = {}
     for n, device in ((1, "cuda"), (2, "cuda"), (2, "cpu")):
-        accelerator = SimpleNamespace(num_processes=n, device=torch.device(device))
+        accelerator = SimpleNamespace(main_process_first=nullcontext, num_processes=n, device=torch.device(device))
         models[n, device] = training.new_learner(accelerator, tiny_unet, Training(ema=0.9), seed=0)
     kinds = {key: {type(m) for m in learner.kept.modules()} for key, learner in models.items()}
     assert nn.SyncBatchNorm in kinds[2, "cuda"] and nn.BatchNorm2d not in kinds[2, "cuda"]

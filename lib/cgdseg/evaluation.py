@@ -33,14 +33,14 @@ def trained_runs(cfg: Config) -> list[Run]:
     return found
 
 
-def segmenter_of(cfg: Config, run: Run) -> Segmenter:
+def segmenter_of(cfg: Config, run: Run, device: str | None = None) -> Segmenter:
     """The trained system of a run, found through its run card."""
     card = json.loads(paths.require(paths.run_card(cfg.name, run.name), "03_training").read_text())
     folder = paths.run_dir(card["run_id"])
     made = read_run(folder)
     if made is None or made["weights_sha256"] != card["weights_sha256"]:
         raise ValueError(f"{paths.short(folder)} is not what notebook 3 left: run notebooks/03_training.ipynb again")
-    return load_segmenter(folder)
+    return load_segmenter(folder, device)
 
 
 def evaluate_runs(cfg: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -218,7 +218,7 @@ def is_cgdseg(cfg: Config) -> dict[str, bool]:
 
 def trace_run(cfg: Config, run: Run, image_id: str) -> tuple[np.ndarray, dict]:
     """One image (H, W, 3) at the run's input size, and every module's output on it (`systems.trace`)."""
-    segmenter = segmenter_of(cfg, run)
+    segmenter = segmenter_of(cfg, run, device="cpu")  # its outputs are drawn
     pixels = open_cache(cfg, segmenter.input_size)
     image = np.array(pixels.images[pixels.row(image_id)])
     return image, trace(segmenter.model, segmenter.to_batch([image]))

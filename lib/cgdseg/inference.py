@@ -83,9 +83,12 @@ def load_segmenter(
 ) -> Segmenter:
     """Load a finished run from its folder (data/runs/<run id>), or the release model; no hub is asked.
 
-    `precision`: bf16 takes half the time where the processor has it, fp16 is for CUDA. `compiled`: by torch.compile,
+    `precision`: bf16 is faster where the processor has it, fp16 is for CUDA. `compiled`: by torch.compile,
     which pays off after hundreds of images.
     Raises FileNotFoundError when the run is not finished, BrokenCheckpoint when its weights were altered."""
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if precision == "fp16" and where.type != "cuda":
+        raise ValueError("precision fp16 needs CUDA: use bf16 or no")
     folder = Path(folder)
     card = read_run(folder)
     if card is None:
@@ -97,7 +100,6 @@ def load_segmenter(
     merge_lora(model)
     fold_norms(model.eval())
     keep_freed_memory()
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = model.requires_grad_(False).to(where, memory_format=torch.channels_last)
     if compiled:
         model = torch.compile(model)

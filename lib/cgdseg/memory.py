@@ -9,8 +9,8 @@ UNLIMITED = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Tell glibc to reuse large blocks; whether it did. Other C libraries are left as they are.
 
-    By itself it maps every block above 32 MiB anew, and the kernel clears each page at first touch. Multiplying a
-    75 MiB map by a vector took 78 ms that way and 12 ms into memory that was there (benchmarks/inference.py)."""
+    By itself it maps every block above 32 MiB anew, and the kernel clears each page at first touch: what that costs
+    the slides' code stands in benchmarks/results/train_step.json and inference.json."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

@@ -5,6 +5,7 @@ It stands where CLIP stands when no hub is in reach, so that `grounding` has a l
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +39,16 @@ def pretrained(settings: Pretraining) -> Path:
         n_threads = torch.get_num_threads()
         model, tokenizer = pretrain(settings)
         torch.set_num_threads(n_threads)
-        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
         try:
             os.replace(part, folder)
         except OSError:  # another process was faster, with the same result
             shutil.rmtree(part)
+            if not folder.exists():
+                raise
     return folder
 
 
@@ -58,7 +62,7 @@ def pretrain(settings: Pretraining) -> tuple[CLIPModel, PreTrainedTokenizerFast]
     keep_freed_memory()
     random = np.random.default_rng(settings.seed)
     tokenizer = phrase_tokenizer()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = CLIPModel(clip_config(settings, len(tokenizer)))
     images, weights, truths, owners = render_regions(settings)

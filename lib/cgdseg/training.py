@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, broadcast, broadcast_object_list
+from accelerate.utils import DataLoaderConfiguration, broadcast, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -134,7 +134,8 @@ def start_accelerator(settings: Training) -> Accelerator:
 def new_learner(accelerator: Accelerator, system: System, settings: Training, seed: int) -> Learner:
     """An untrained model of these settings, the same in every process, with its optimizer and schedule."""
     torch.manual_seed(seed)
-    model = build_system(system).to(memory_format=torch.channels_last)  # 1.5 times faster on a CPU
+    with accelerator.main_process_first():  # which makes or downloads what others then find
+        model = build_system(system).to(memory_format=torch.channels_last)  # faster, most of all in half precision
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         # batch statistics of the global batch; torch has this for CUDA only, so that on CPUs (gloo) each process
         # normalises its own share of the batch, and trains a little differently from a single process
@@ -199,6 +200,8 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
         put_aside(folder, mark)
     accelerator.wait_for_everyone()
     progress = resume(folder, learner)
+    if len(set(gather_object([progress.epoch]))) > 1:
+        raise ValueError(f"the processes found different checkpoints in {folder}: put data/ on a disk that all share")
     session = open_session(accelerator, learner, system, settings)
     if accelerator.scaler and progress.scaler:
         accelerator.scaler.load_state_dict(progress.scaler)
