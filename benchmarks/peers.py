@@ -16,7 +16,7 @@ from cgdseg.memory import keep_freed_memory
 from cgdseg.systems import build_system
 from cgdseg.training import optimizer_for
 
-BATCH, EPOCH = 16, 1000  # images
+BATCH, EPOCH = 16, 10_000  # images; the slides' epoch
 
 
 class Peer:
