@@ -102,7 +102,7 @@ rule text_encoder:
     resources:
         runtime=60,
     shell:
-        CGDSEG + " text-encoder --config '{NAME}'"
+        "TQDM_DISABLE=1 " + CGDSEG + " text-encoder --config '{NAME}'"
 
 
 rule model:

@@ -259,7 +259,7 @@ def text_encoder(config: ConfigOption = "demo"):
     with one_line_errors():
         wanted = text_encoders(load_config(config))
         for settings in wanted:
-            typer.echo(paths.short(pretrained(settings)))
+            typer.echo(f"text encoder in {paths.short(pretrained(settings))}")
     if not wanted:
         typer.echo(f"no system of {config} takes its text from an encoder of our own")
 
