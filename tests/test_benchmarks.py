@@ -12,7 +12,7 @@ from cgdseg.data.standins import stand_in_factors
 from cgdseg.eyes import GROUPS, LOOKS
 from cgdseg.layers import UPSAMPLERS
 from cgdseg.losses import dice_bce
-from cgdseg.systems import build_system, parameter_counts
+from cgdseg.systems import build_system, cost_table, parameter_counts
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,14 @@ def test_each_dataset_holds_one_group_of_factors_still(transfer):
     for group in GROUPS:
         assert stand_in_factors(cfg.datasets[f"no_{group}"].stand_in) == LOOKS["randomised"].without(group)
     assert len(cfg.runs()) == 2 * (len(GROUPS) + 1) and {cfg.streamed(run) for run in cfg.runs()} == {10}
+
+
+def test_the_narrow_decoder_has_less_than_a_tenth_of_the_operations(transfer):
+    def operations(name: str) -> float:
+        cost = cost_table(build_system(transfer.STUDIES["peers"][name]), torch.rand(1, 3, *transfer.SIZE), repeats=1)
+        return cost.set_index("part").GFLOP[["pyramid", "decoder", "head"]].sum()
+
+    assert operations("narrow_decoder") < 0.1 * operations("cgdseg")
 
 
 def test_the_upsampling_study_changes_the_upsampling_alone(transfer):
