@@ -4,7 +4,7 @@ python benchmarks/inference.py [--json FILE] [--batch 8] [--compile]
 ratio = seconds of theirs / seconds of our fastest form; the largest difference of a probability is given beside it."""
 
 import torch
-from measure import as_glibc_does, by_turns, options, peak_mib, report, wait
+from measure import as_glibc_does, options, report, rivals, wait
 from slides import as_written
 from torch import nn
 
@@ -67,24 +67,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32 if DEVICE == "cuda" else 8)
     parser.add_argument("--compile", action="store_true", help="measure the compiled forms too: minutes more on a CPU")
     chosen = parser.parse_args()
-    forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"] + [
-        "ours compiled",
-        "ours bf16 compiled",
-    ] * chosen.compile
+    forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"]
+    forms += ["ours compiled", "ours bf16 compiled"] if chosen.compile else []
     calls = {form: Prediction(form, chosen.batch) for form in forms}
     probs = {form: call() for form, call in calls.items()}
-    seconds = by_turns(calls, rounds=20 if DEVICE == "cuda" else 4)
-    del calls
-    best = min(seconds, key=seconds.get)
-    result = {
-        "ratio": seconds["theirs"] / seconds[best],
-        "best": best,
-        "batch": chosen.batch,
-        "ms_an_image": {form: 1000 * took / chosen.batch for form, took in seconds.items()},
-        "peak_MiB": {form: peak_mib(memory, form, chosen.batch) for form in forms},
-        "difference": {form: (probs[form] - probs["theirs"]).abs().max().item() for form in forms[1:]},
-    }
-    report(result, chosen.json)
+    result, _ = rivals(calls, memory, chosen.batch, rounds=20 if DEVICE == "cuda" else 4)
+    difference = {form: (probs[form] - probs["theirs"]).abs().max().item() for form in forms[1:]}
+    report(result | {"difference": difference}, chosen.json)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,22 @@ def by_turns(calls: dict[str, Callable[[], object]], rounds: int = 3, warm_up: i
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
+def rivals(calls: dict[str, Callable], memory: Callable, batch: int, rounds: int) -> tuple[dict, dict[str, float]]:
+    """What a comparison of forms of one computation reports, theirs first, and the seconds of each form.
+
+    `memory(form, batch)` does the work of a form in a process of its own."""
+    seconds = by_turns(calls, rounds)
+    best = min(seconds, key=seconds.get)
+    result = {
+        "ratio": seconds["theirs"] / seconds[best],
+        "best": best,
+        "batch": batch,
+        "ms_an_image": {form: 1000 * took / batch for form, took in seconds.items()},
+        "peak_MiB": {form: peak_mib(memory, form, batch) for form in calls},
+    }
+    return result, seconds
+
+
 def as_glibc_does() -> None:
     """Undo memory.keep_freed_memory, with the largest thresholds that glibc would come to by itself."""
     try:
@@ -59,8 +75,9 @@ def peak_mib(job: Callable, *arguments) -> float:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()  # by rivals that still live
         job(*arguments)
-        return torch.cuda.max_memory_allocated() / 2**20
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_resident, job, *arguments).result()
 

@@ -4,7 +4,7 @@ python benchmarks/train_step.py [--json FILE] [--batch 8] [--compile]
 ratio = seconds of theirs / seconds of our fastest form; all start from the same weights and see the same images."""
 
 import torch
-from measure import as_glibc_does, by_turns, machine, options, peak_mib, report, wait
+from measure import as_glibc_does, machine, options, report, rivals, wait
 from slides import as_written
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -75,22 +75,15 @@ def main() -> None:
     forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"] + ["ours bf16 compiled"] * chosen.compile
     steps = {form: Step(form, chosen.batch) for form in forms}
     losses = {form: step().item() for form, step in steps.items()}
-    seconds = by_turns(steps, rounds=20 if DEVICE == "cuda" else 3)
     operations = flop(steps["ours"])
-    del steps
-    best = min(seconds, key=seconds.get)
-    result = {
-        "ratio": seconds["theirs"] / seconds[best],
-        "best": best,
-        "batch": chosen.batch,
-        "ms_an_image": {form: 1000 * took / chosen.batch for form, took in seconds.items()},
-        "peak_MiB": {form: peak_mib(memory, form, chosen.batch) for form in forms},
+    result, seconds = rivals(steps, memory, chosen.batch, rounds=20 if DEVICE == "cuda" else 3)
+    result |= {
         "first_loss": losses,
         "GFLOP_an_image": operations / chosen.batch / 1e9,
         "TFLOP_a_second": {form: operations / took / 1e12 for form, took in seconds.items()},
     }
     if "H200" in machine():
-        result["share_of_peak"] = operations / seconds[best] / PEAK
+        result["share_of_peak"] = operations / seconds[result["best"]] / PEAK
     report(result, chosen.json)
 
 

@@ -44,7 +44,7 @@ def test_measured_results_have_tables():
     for name in ("train_step", "inference"):
         table = tables.side_forms(name)
         assert table.form[0] == "the slides' code" and table["times faster"][0] == 1
-        assert set(table.form) <= set(tables.FORMS.values()) and tables.machine(name)
+        assert set(table.form) <= set(tables.FORMS.values()) and tables.measured(name)["machine"]
     assert {row["peer"] for row in tables.peers().to_dict("records")} >= {"cgdseg", "unet_8M", "segformer_b0"}
     assert "times faster" in set(tables.input_pipeline().quantity)
     plots.plt.close(plots.cost_curves(pd.read_csv(paths.RESULTS / "cost.csv")))

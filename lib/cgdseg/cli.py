@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from cgdseg import paths
-from cgdseg.config import PARTS, RGB, Size, load_config
+from cgdseg.config import PARTS, RGB, Precision, Size, load_config
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -187,8 +187,8 @@ def predict(
     from cgdseg.pictures import tile
 
     with one_line_errors():
-        if precision not in ("no", "bf16", "fp16"):
-            raise ValueError(f"--precision {precision}: give no, bf16 or fp16")
+        if precision not in get_args(Precision):
+            raise ValueError(f"--precision {precision}: give {', '.join(get_args(Precision))}")
         segmenter = load_segmenter(run, precision=precision)
         table = predict_folder(segmenter, images, out, _size(size), classes, overlays)
         if table.empty:

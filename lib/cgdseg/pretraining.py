@@ -43,6 +43,7 @@ def pretrained(settings: Pretraining) -> Path:
         part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
+        part.chmod(folder.parent.stat().st_mode)  # temporary folders are for their owner's eyes alone
         try:
             os.replace(part, folder)
         except OSError:  # another process was faster, with the same result
@@ -100,20 +101,29 @@ def contrast(logits: Tensor, positive: Tensor) -> Tensor:
 def render_regions(settings: Pretraining) -> tuple[Tensor, Tensor, np.ndarray, np.ndarray]:
     """Images (B, 3, H, W) in [0, 1]; for R regions their share of each patch (R, N), truths (R, meanings), eye (R,)."""
     images, weights, truths, owners = [], [], [], []
-    side, patch = settings.side, settings.patch_size
     code = {meaning: i for i, meaning in enumerate(MEANINGS)}
-    for index in tqdm(range(settings.eyes), desc="rendering eyes for it", unit="eye"):
-        eye = render_eye(LOOKS["randomised"], STREAM + settings.seed, index, size=(side, side))
+    for index in tqdm(range(settings.eyes), desc="rendering eyes to pretrain on", unit="eye"):
+        eye = render_eye(LOOKS["randomised"], STREAM + settings.seed, index, size=(settings.side,) * 2)
         images.append(eye.image)
         for mask, true in regions(eye):
             if not true:
                 continue
-            shares = mask.reshape(side // patch, patch, side // patch, patch).mean((1, 3)).ravel()
+            shares = patch_shares(mask, settings.patch_size).ravel()
             weights.append(shares / shares.sum())
             truths.append(np.isin(np.arange(len(MEANINGS)), [code[meaning] for meaning in true]))
             owners.append(index)
-    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
-    return pixels, torch.from_numpy(np.array(weights, np.float32)), np.array(truths), np.array(owners)
+    return to_batch(images), torch.from_numpy(np.array(weights, np.float32)), np.array(truths), np.array(owners)
+
+
+def to_batch(images: list[np.ndarray]) -> Tensor:
+    """B images (H, W, 3) uint8 -> (B, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+
+
+def patch_shares(mask: np.ndarray, patch: int) -> np.ndarray:
+    """(H, W) bool -> how much of each patch it fills (H / patch, W / patch)."""
+    height, width = mask.shape
+    return mask.reshape(height // patch, patch, width // patch, patch).mean((1, 3))
 
 
 def patch_features(model: CLIPModel, images: Tensor) -> Tensor:
@@ -147,10 +157,9 @@ def named_right(folder: Path, settings: Pretraining, n_eyes: int = 60) -> pd.Dat
         render_eye(LOOKS["randomised"], STREAM - 1 - settings.seed, index, size=(settings.side,) * 2)
         for index in range(n_eyes)
     ]
-    images = torch.from_numpy(np.stack([eye.image for eye in eyes])).permute(0, 3, 1, 2).float() / 255
+    images = to_batch([eye.image for eye in eyes])
     said = phrase_maps(folder, images, [f"{part} of the eye" for part in NAMES]).argmax(1).numpy()
-    n, patch = settings.side // settings.patch_size, settings.patch_size
-    shares = np.stack([[m.reshape(n, patch, n, patch).mean((1, 3)) for m in masks(eye).values()] for eye in eyes])
+    shares = np.stack([[patch_shares(mask, settings.patch_size) for mask in masks(eye).values()] for eye in eyes])
     truth, filled = shares.argmax(1), shares.max(1) > 0.5
     rows = []
     for i, part in enumerate(NAMES):

@@ -165,26 +165,25 @@ FORMS = {  # of benchmarks/
 def side_forms(name: str) -> pd.DataFrame:
     """The forms that benchmarks/results/<name>.json compares: milliseconds an image, times faster than the slides'
     code, and the most memory held."""
-    result = json.loads((RESULTS / f"{name}.json").read_text())
+    result = measured(name)
     table = pd.DataFrame({"ms an image": result["ms_an_image"], "peak MiB": result["peak_MiB"]})
     table.insert(1, "times faster", table["ms an image"]["theirs"] / table["ms an image"])
     return table.rename_axis("form").reset_index().replace({"form": FORMS})
 
 
-def machine(name: str) -> str:
-    """What benchmarks/results/<name>.json was measured on."""
-    return json.loads((RESULTS / f"{name}.json").read_text())["machine"]
+def measured(name: str) -> dict:
+    """What benchmarks/<name>.py found, with the `machine` it ran on."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def peers() -> pd.DataFrame:
     """benchmarks/results/peers.json: parameters, operations and time of each peer at the study's size."""
-    found = json.loads((RESULTS / "peers.json").read_text())
-    return pd.DataFrame(found["peers"])
+    return pd.DataFrame(measured("peers")["peers"])
 
 
 def input_pipeline() -> pd.DataFrame:
     """benchmarks/results/input_pipeline.json in rows: quantity, value, unit."""
-    found = json.loads((RESULTS / "input_pipeline.json").read_text())
+    found = measured("input_pipeline")
     rows = [("an image decoded from PNG", found["ms_an_image"]["decoded"], "ms")]
     rows += [("an image from the cache", found["ms_an_image"]["cached"], "ms"), ("times faster", found["ratio"], "")]
     rows += [(f"most held, {case}", value, "MiB") for case, value in found["peak_MiB"].items()]
