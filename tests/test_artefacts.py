@@ -1,5 +1,6 @@
 """Artefacts of upsampling: indices and spectra against what a pencil finds."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -82,4 +83,4 @@ def test_the_table_names_every_upsampler_and_is_read_and_drawn():
     assert "`transposed`" in lines[2] and lines[3].endswith("`transposed-overlap` (0.19).")
     examples = artefacts.examples(found, seeds=range(2), channels=4)
     assert [example.spectrum.shape for example in examples] == [(64, 64)] * 8
-    plots.plt.close(plots.artefacts(examples))
+    plt.close(plots.artefacts(examples))

@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import torch
@@ -47,7 +48,7 @@ def test_measured_results_have_tables():
         assert set(table.form) <= set(tables.FORMS.values()) and tables.measured(name)["machine"]
     assert {row["peer"] for row in tables.peers().to_dict("records")} >= {"cgdseg", "unet_8M", "segformer_b0"}
     assert "times faster" in set(tables.input_pipeline().quantity)
-    plots.plt.close(plots.cost_curves(pd.read_csv(paths.RESULTS / "cost.csv")))
+    plt.close(plots.cost_curves(pd.read_csv(paths.RESULTS / "cost.csv")))
 
 
 def test_each_dataset_holds_one_group_of_factors_still(transfer):

@@ -1,11 +1,12 @@
 """From trained runs to tables: counts, intervals, gaps."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from cgdseg import evaluation, paths, plots, tables, training
+from cgdseg import evaluation, paths, plots, readings, tables, training
 from cgdseg.metrics import pooled_scores
 from cgdseg.statistics import bootstrap_interval, crossed_interval, subject_means
 
@@ -57,7 +58,7 @@ def test_cases_are_the_best_the_median_and_the_worst(evaluated):
     shown = evaluation.predict_cases(cfg, run, cases)
     assert [case.image.shape for case in shown] == [(36, 48, 3)] * 3
     assert [case.predicted.sum() for case in shown] == (cases.tp + cases.fp).tolist()
-    plots.plt.close(plots.case_gallery(shown))
+    plt.close(plots.case_gallery(shown))
 
 
 def summary_of(rows) -> pd.DataFrame:
@@ -121,7 +122,7 @@ def test_the_release_models_reliability_counts_every_pixel(tiny_config):
     table = evaluation.release_reliability(tiny_config, n=5)
     assert table.dataset.unique().tolist() == ["Photos"] and len(table) == 10
     assert table.pixels.sum() == 5 * np.prod(tiny_config.evaluation.size)
-    plots.plt.close(plots.reliability(table))
+    plt.close(plots.reliability(table))
 
 
 def study(change: float) -> pd.DataFrame:
@@ -136,12 +137,12 @@ def test_a_study_is_read_as_changes_against_its_baseline():
     table = tables.transfer(study(-0.25), "base")
     assert table.variant.tolist() == ["base", "worse"] and table.seeds.tolist() == [2, 2]
     assert table.loc[1, ["change", "low", "high"]].tolist() == pytest.approx([-0.25] * 3)
-    assert "worse: -25.0 points (-25.0 to -25.0)" in evaluation.read_transfer(table)
-    plots.plt.close(plots.changes(table))
+    assert "worse: -25.0 points (-25.0 to -25.0)" in readings.read_transfer(table)
+    plt.close(plots.changes(table))
     without = tables.transfer(study(-0.25).query("set == 'rendered'"), "base")
     assert without.change[1] == pytest.approx(-0.25) and "photographs F1" not in without
-    assert "on rendered eyes. For 0 of 1" in evaluation.read_transfer(without)
-    assert "For 1 of 1 changes the interval includes zero." in evaluation.read_transfer(
+    assert "on rendered eyes. For 0 of 1" in readings.read_transfer(without)
+    assert "For 1 of 1 changes the interval includes zero." in readings.read_transfer(
         tables.transfer(study(0.0), "base")
     )
 
@@ -153,7 +154,7 @@ def test_language_is_read_against_random_text():
         (0.0, "In none of the 1"),
     ):
         table = tables.transfer(study(change), {"worse": "base"})
-        assert table.variant.tolist() == ["worse"] and words in evaluation.read_language(table)
+        assert table.variant.tolist() == ["worse"] and words in readings.read_language(table)
 
 
 def test_the_crossed_interval_covers_what_rows_and_columns_might_have_been():

@@ -17,7 +17,7 @@ ORDER = [
     "cgdseg.files cgdseg.imports cgdseg.pictures",
     "cgdseg.outputs cgdseg.data",
     "cgdseg.checkpoints cgdseg.baselines cgdseg.calibration",
-    "cgdseg.layers cgdseg.phrases cgdseg.losses cgdseg.metrics cgdseg.statistics",
+    "cgdseg.layers cgdseg.phrases cgdseg.losses cgdseg.metrics cgdseg.statistics cgdseg.readings",
     "cgdseg.pretraining cgdseg.encoders cgdseg.grounding",
     "cgdseg.systems cgdseg.progress cgdseg.artefacts",
     "cgdseg.training",

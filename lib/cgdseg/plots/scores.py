@@ -1,0 +1,96 @@
+"""Figures of scores on test images."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from cgdseg.pictures import errors, outline
+from cgdseg.plots.style import gallery
+
+
+def case_gallery(cases: list) -> Figure:
+    """Image and coloured errors of each `evaluation.Case`, a row a dataset."""
+    rows: dict[str, list] = {}
+    for case in cases:
+        coloured = errors(case.image, case.predicted, case.truth)
+        rows.setdefault(case.label, []).extend([(case.title, case.image), (case.image_id.partition("/")[2], coloured)])
+    return gallery(rows)
+
+
+def showcase(cases: list) -> Figure:
+    """Each `evaluation.Case` with the predicted border in green and the true one in white, a row a dataset."""
+    rows: dict[str, list] = {}
+    for case in cases:
+        drawn = outline(outline(case.image, [case.truth], 1, [(255, 255, 255)]), [case.predicted], 2)
+        rows.setdefault(case.label, []).append((case.title, drawn))
+    return gallery(rows)
+
+
+def score_bars(table: pd.DataFrame, score: str = "f1") -> Figure:
+    """F1 by dataset, a bar a run, with 95 % intervals (columns low and high)."""
+    runs, datasets = list(dict.fromkeys(table.run)), list(dict.fromkeys(table.dataset))
+    wide = max(5.5, 0.62 * len(runs) * len(datasets) + 2.5)
+    figure, axis = plt.subplots(figsize=(wide, 3.6), layout="constrained")
+    width = 0.8 / len(runs)
+    for i, run in enumerate(runs):
+        rows = table[table.run == run].set_index("dataset").reindex(datasets)
+        x = np.arange(len(datasets)) + (i - (len(runs) - 1) / 2) * width
+        whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows[score].to_numpy())
+        axis.bar(x, rows[score], width * 0.92, yerr=whiskers, capsize=2, label=run, error_kw={"lw": 1, "ecolor": "0.3"})
+        for place, value, high in zip(x, rows[score], rows.high, strict=True):
+            if np.isfinite(value):
+                axis.text(place, np.nanmax([value, high]) + 0.012, f"{value:.3f}", ha="center", fontsize=8)
+    axis.set(xticks=np.arange(len(datasets)), xticklabels=datasets, ylabel="F1, mean over images", ylim=(0, 1.08))
+    axis.grid(axis="x", visible=False)
+    figure.legend(frameon=False, loc="outside upper center", ncols=3)
+    return figure
+
+
+def threshold_sweep(table: pd.DataFrame, chosen: float) -> Figure:
+    """Mean F1 against the threshold, a panel a dataset, a line a run; the threshold in use is marked."""
+    grid = sns.relplot(
+        table, x="threshold", y="f1", hue="run", style="run", col="dataset", kind="line", height=2.8, aspect=1.15
+    )
+    for axis in grid.axes.flat:
+        axis.axvline(chosen, color="0.6", linewidth=1, linestyle=":")
+        best = table[table.dataset == axis.get_title().removeprefix("dataset = ")].groupby("run").f1.idxmax()
+        for row in table.loc[best].itertuples():
+            axis.plot(row.threshold, row.f1, marker="v", color="0.25", markersize=5)
+    grid.set_titles("{col_name}").set_axis_labels("threshold", "F1, mean over images")
+    grid.legend.set_title("")
+    return grid.figure
+
+
+def reliability(table: pd.DataFrame) -> Figure:
+    """Share of sclera among pixels against the probability given to them, a line a dataset; the diagonal is ideal."""
+    figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+    axis.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
+    for name, rows in table.groupby("dataset", sort=False):
+        axis.plot(rows.said, rows.found, marker="o", markersize=4, label=f"{name} (error {rows.error.iloc[0]:.3f})")
+    axis.set(xlabel="probability of sclera", ylabel="share of sclera among these pixels", xlim=(0, 1), ylim=(0, 1))
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def release_picture(pictures: list[np.ndarray], photographs: pd.DataFrame) -> Figure:
+    """The README's picture: `release.sample_pictures`, and beside them F1 on photographs (`photograph_scores`)."""
+    figure = plt.figure(figsize=(12, 3.7), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[3, 1])
+    for axis, picture in zip(left.subplots(2, len(pictures) // 2, squeeze=False).flat, pictures, strict=True):
+        axis.imshow(picture)
+        axis.axis("off")
+    left.suptitle("rendered eyes that it never saw: sclera, iris and pupil", fontsize=10)
+    axis = right.subplots()
+    for place, name in enumerate(["model", "threshold", "ellipse"]):
+        axis.scatter(photographs[name], np.full(len(photographs), -place), alpha=0.5, s=22)
+        axis.plot(photographs[name].mean(), -place, "|", color="0.15", markersize=22, markeredgewidth=2)
+        axis.annotate(
+            f"{photographs[name].mean():.2f}", (photographs[name].mean(), -place + 0.3), ha="center", fontsize=9
+        )
+    names = ["this model", "threshold", "ellipse"]
+    axis.set(yticks=[0, -1, -2], yticklabels=names, xlim=(0, 1), ylim=(-2.5, 0.6), xlabel="F1 of the sclera")
+    axis.grid(axis="y", visible=False)
+    right.suptitle(f"{len(photographs)} photo-like eyes, masks by hand", fontsize=10)
+    return figure
