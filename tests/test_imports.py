@@ -14,7 +14,7 @@ ORDER = [
     "cgdseg.eyes",
     "cgdseg.paths cgdseg.architectures cgdseg.memory",
     "cgdseg.config",
-    "cgdseg.files cgdseg.imports cgdseg.pictures",
+    "cgdseg.files cgdseg.imports cgdseg.pictures cgdseg.provenance",
     "cgdseg.outputs cgdseg.data",
     "cgdseg.checkpoints cgdseg.baselines cgdseg.calibration",
     "cgdseg.layers cgdseg.phrases cgdseg.losses cgdseg.metrics cgdseg.statistics cgdseg.readings",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from cgdseg import paths
 from cgdseg.config import Config, Run
 from cgdseg.files import sha256, write_atomic
+from cgdseg.provenance import Origin, stamp
 
 if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
     import pandas as pd
@@ -56,6 +57,7 @@ class Outputs:
 
     def __init__(self, cfg: Config, notebook: str, run: Run | None = None):
         self.config = cfg.name
+        self.origin = Origin.of(cfg, run)
         self.suffix = f".{run.name}" if run else ""
         self.sentinel = sentinel_path(cfg.name, notebook + self.suffix)
         self.outputs: dict[str, str] = {}
@@ -63,12 +65,14 @@ class Outputs:
         self.sentinel.unlink(missing_ok=True)
 
     def table(self, table: "pd.DataFrame", name: str, caption: str) -> Shown:
-        """Save a table as CSV, at full precision, and return it as HTML, rounded for reading."""
+        """Save a table as CSV, at full precision and stamped with its origin; return it as HTML to read."""
         path = paths.tables_dir(self.config) / f"{_plain(name)}{self.suffix}.csv"
         named_rows = type(table.index).__name__ != "RangeIndex"
-        write_atomic(path, table.to_csv(index=named_rows, lineterminator="\n"))
+        write_atomic(path, stamp(table, self.origin).to_csv(index=named_rows, lineterminator="\n"))
         self._register(path, caption=caption)
-        return Shown(table_html(table.reset_index() if named_rows else table, caption), f"{caption}\n{table}")
+        words = self.origin.words(len(table))
+        html = table_html(table.reset_index() if named_rows else table, caption, words)
+        return Shown(html, f"{caption}\n{table}\n{words}")
 
     def figure(self, figure, name: str, alt: str, caption: str, svg: bool = True) -> Shown:
         """Save a matplotlib figure and close it: SVG for curves, PNG (svg=False) for whatever holds photographs.
@@ -130,8 +134,8 @@ def to_json(value) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 
-def table_html(table: "pd.DataFrame", caption: str) -> str:
-    """A table with caption; numbers stand right, rounded alike within a column; every text is escaped."""
+def table_html(table: "pd.DataFrame", caption: str, origin: str = "") -> str:
+    """A table with caption and origin; numbers stand right, rounded alike within a column; every text is escaped."""
     numeric = [table.iloc[:, i].dtype.kind in "iuf" for i in range(table.shape[1])]
     kinds = ['class="number"' if n else 'class="text"' for n in numeric]
     heads = [" ".join(map(str, name)).strip() if isinstance(name, tuple) else str(name) for name in table.columns]
@@ -143,6 +147,7 @@ def table_html(table: "pd.DataFrame", caption: str) -> str:
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="data">\n'
         f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+        + (f'<p class="origin">{escape(origin)}</p>' if origin else "")
     )
 
 

@@ -16,6 +16,7 @@ from cgdseg.files import write_atomic
 from cgdseg.imports import code_digest
 from cgdseg.jobs import Job, every_job
 from cgdseg.outputs import figure_html, located, table_html
+from cgdseg.provenance import unstamp
 
 TEMPLATES = Path(__file__).parent / "templates"
 EYE = (
@@ -175,7 +176,8 @@ def _headlines(cfg: Config, jobs: list[Job]) -> tuple[list[str], list[str]]:
     chosen = sorted(path for path in shown if path.name.startswith("headline") and path.is_file())
     figures = [figure_html(path, **shown[path]) for path in chosen if path.parent.name == "figures"]
     csvs = [path for path in chosen if path.parent.name == "tables"]
-    return figures, [table_html(pd.read_csv(path), shown[path]["caption"]) for path in csvs]
+    tables = [(shown[path]["caption"], *unstamp(pd.read_csv(path))) for path in csvs]
+    return figures, [table_html(table, caption, origin) for caption, table, origin in tables]
 
 
 def _cards(jobs: list[Job]) -> list[dict]:
