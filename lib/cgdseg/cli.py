@@ -46,7 +46,7 @@ def reports(
     cores: Annotated[int, typer.Option(help="how many processor cores to use; 0: all")] = 0,
 ):
     """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
-    from cgdseg import jobs, notebooks, report
+    from cgdseg import jobs, notebooks, site
 
     with one_line_errors():
         cfg = load_config(config)
@@ -56,7 +56,7 @@ def reports(
                 notebooks.say("stale", stem, reason)
             code = _snakemake(config, cores or _cores(), ctx.args)
             if code or not (folder / "index.html").exists():
-                report.write_index(config)  # after a failure too: it shows what failed
+                site.write_index(config)  # after a failure too: it shows what failed
     typer.echo(f"{'something failed; see' if code else 'open'} {paths.short(folder / 'index.html')}")
     raise typer.Exit(code)
 
@@ -154,10 +154,10 @@ def html(
 @app.command()
 def index(config: ConfigOption = "demo"):
     """Write the page that leads to all others."""
-    from cgdseg import report
+    from cgdseg import site
 
     with one_line_errors():
-        report.write_index(config)
+        site.write_index(config)
 
 
 Folder = Annotated[Path, typer.Option(help="a folder; its sub-folders are read too")]
