@@ -30,7 +30,7 @@ def table_html(table: "pd.DataFrame", caption: str, origin: str = "", source: st
     below = " · ".join(filter(None, [escape(origin), _link(source, "CSV")]))
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="data">\n'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+        f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
         + (f'<p class="origin">{below}</p>' if below else "")
     )
 
