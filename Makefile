@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 TOO_OLD := Python 3.11 or newer is needed: run make again with PYTHON=/path/to/python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check browser release-model bench lab lock clean
+.PHONY: help env reports test check coverage browser release-model bench lab lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(READY) ## style of code and notebooks, one-way imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest tests/test_notebook_style.py tests/test_imports.py tests/test_environment.py
+
+coverage: $(READY) ## which lines the unit tests reach; see reports/coverage/index.html
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest -n 2 --cov=cgdseg --cov-report=html:reports/coverage --cov-report=term:skip-covered tests
 
 browser: ## look at the pages of CONFIG with Chromium: requests, errors, accessibility, keyboard (needs npm)
 	cd tests/browser && npm ci --silent --no-audit --no-fund && node check_pages.mjs ../../reports/$(CONFIG)
