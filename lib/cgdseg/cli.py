@@ -183,7 +183,8 @@ def predict(
 
     A file that cannot be read is named and left out; the exit code is then 1."""
     from cgdseg.data.images import read_image, resize_image
-    from cgdseg.inference import image_files, load_segmenter, predict_folder, write_png
+    from cgdseg.folders import image_files
+    from cgdseg.inference import load_segmenter, predict_folder, write_png
     from cgdseg.pictures import tile
 
     with one_line_errors():
