@@ -11,6 +11,7 @@ from sklearn import metrics
 from sklearn.model_selection import KFold
 from typer.testing import CliRunner
 
+from cgdseg import ssbc
 from cgdseg.cli import app
 from cgdseg.data.images import read_image
 from cgdseg.paths import ROOT
@@ -129,6 +130,17 @@ def test_curve_is_that_of_scikit_learn_where_the_map_has_values():
     theirs = metrics.precision_recall_curve(truth.ravel() // 255, grey.ravel())
     rows = [*theirs[2], 256]
     assert np.allclose(precision[rows], theirs[0], atol=1e-12) and np.allclose(recall[rows], theirs[1], atol=1e-12)
+
+
+def test_large_images_are_counted_exactly(monkeypatch):
+    rng = np.random.default_rng(9)
+    binary, grey, truth = draw(rng)
+    key = grey.astype(int) + 256 * (truth > 0) + 512 * (binary > 0)
+    plain = np.bincount(key.ravel(), minlength=1024).reshape(2, 2, 256)
+    assert np.array_equal(count_values(binary, grey, truth), plain)
+    monkeypatch.setattr(ssbc, "MOST_PIXELS", 500)
+    assert np.array_equal(count_values(binary, grey, truth), plain)
+    assert np.array_equal(count_values(binary[:, ::-1], grey[:, ::-1], truth[:, ::-1]), plain), "any memory layout"
 
 
 @pytest.fixture(scope="module")
