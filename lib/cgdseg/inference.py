@@ -112,17 +112,19 @@ def predict_folder(
     size: Size | None = None,
     classes: bool = False,
     overlays: bool = False,
+    flat: bool = False,
 ) -> pd.DataFrame:
     """Write Predictions/<stem>.png (probability * 255) and Binarised/<stem>.png (0 or 255) for every image.
 
     classes: also Iris/, Pupil/ and Opening/ (their union with the sclera), 0 or 255. overlays: also Overlays/ with the
-    borders drawn in. Sub-folders are kept. Returns one row a file: file, height, width, sclera (fraction), problem. A
-    file that can not be read is named there with its mend and left out; two images of one stem in one folder are
-    refused beforehand."""
+    borders drawn in. flat: sub-folders of the images are not kept. Returns one row a file: file, height, width, sclera
+    (fraction), problem. A file that can not be read is named there with its mend and left out; two images that would
+    share one output are refused beforehand."""
     if classes and len(segmenter.classes) < 3:
         raise ValueError(f"{segmenter.name} knows no iris and pupil: use a run whose `classes` name them")
     files = photographs(images, out)
-    targets = pd.Series(files, dtype=object).map(lambda path: path.relative_to(images).with_suffix(".png"))
+    names = pd.Series(files, dtype=object).map(lambda path: path.relative_to(images).with_suffix(".png"))
+    targets = names.map(lambda path: Path(path.name)) if flat else names
     clashes = targets[targets.duplicated(keep=False)]
     if len(clashes):
         twins = ", ".join(str(files[i].relative_to(images)) for i in clashes.index)

@@ -2,7 +2,7 @@
 
 Heavy imports wait inside the commands, so that `cgdseg --help` is quick. A file holds one group of commands."""
 
-from cgdseg.cli import models, photographs, pipeline  # noqa: F401 (their commands register themselves)
+from cgdseg.cli import competition, models, photographs, pipeline  # noqa: F401 (their commands register themselves)
 from cgdseg.cli.shared import app, one_line_errors
 
 __all__ = ["app", "one_line_errors"]
