@@ -104,7 +104,7 @@ def _score_protocol(predictions: Path, truth: Path, protocol: str, sclera: RGB |
     scorer, problems = score_trees(predictions, truth, [protocol], sclera)
     table = scorer.table()
     if table.empty:
-        raise ValueError("\n".join([*problems, f"no mask in {truth} could be scored: see above"]))
+        raise ValueError("\n".join([f"no mask in {truth} could be scored:", *problems]))
     columns = ["output", "score"]
     values = table.pivot(index=["dataset", "images"], columns=columns, values="mean")
     order = table[columns].drop_duplicates().apply(tuple, axis=1)

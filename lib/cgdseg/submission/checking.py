@@ -46,6 +46,7 @@ def check_submission(
 
     images, truth: data set -> folder of its test images or truth masks (`data_sets`), which tell the names expected;
     truth also tells a mirrored data set. Raises FileNotFoundError when there is nothing at `path`."""
+    path = path.resolve()
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: give the folder or the archive of a submission")
     if path.is_dir():
@@ -137,9 +138,7 @@ class _Check:
         pictures: dict = {}
         for name in sorted(sets):
             seen = Counter(stem for track in present for kind in KINDS for stem in files.get((track, name, kind), {}))
-            least = (
-                2 if len(present) == 2 else 1
-            )  # of four files with one name, one alone is too many, not three missing
+            least = 2 if len(present) == 2 else 1  # one file where four belong is one too many, not three missing
             stems = self.expected.get(name) or {stem for stem, n in seen.items() if n >= least}
             known = name in self.expected or not self.expected
             for track in present:
