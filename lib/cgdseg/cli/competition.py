@@ -54,10 +54,12 @@ def check(
 ):
     """Find what would cost a submission points: in its tree, its names, its files and its pairs.
 
-    Beside what the official checker finds: masks of 0 and 1 (they score 0), files that are no grey 8-bit PNGs, maps
-    that are masks, pairs that are turned against each other or disagree. With --images or --truth it knows the names
-    that must be there; with --truth also how masks must lie. Nothing harmful is unpacked. The exit code is 1 on
-    errors."""
+    Beside what the official checker finds: masks of 0 and 1 (they score 0),
+    files that are no grey 8-bit PNGs, maps that are masks, pairs that are turned
+    against each other or disagree. With --images or --truth it knows the names
+    that must be there; with --truth also how masks must lie.
+
+    Nothing harmful is unpacked. The exit code is 1 on errors."""
     from cgdseg.files import write_atomic
     from cgdseg.outputs import to_json
     from cgdseg.submission import data_sets

@@ -59,11 +59,14 @@ def score(
     """Score predictions against truth masks. Without --protocol: F1, IoU, precision, recall and MAE of each image at
     its truth's size, and their mean.
 
-    With --protocol, as a competition does. Both of its folders are read, Predictions/ and Binarised/, of one data set
-    or of a folder of data sets; truth is a folder of masks, or has a sub-folder (or NAME/Masks) for each data set.
-    ssbc2025: scores of each image, meaned over images; only 255 is sclera; predictions have the truth's size (predict
-    --size 400x300). ssbc2020: at 480x360, pixels pooled in five folds, mean and deviation. pooled: all pixels together.
-    --json then holds {data set: {"Binary": {...}, "Probabilistic": {...}, "images": N}, ..., "overall": {...}}.
+    With --protocol, as a competition does, from Predictions/ and Binarised/:
+    ssbc2025: each image at its own size, then their mean; only 255 is sclera
+    ssbc2020: at 480x360, pixels pooled in five folds; mean and deviation
+    pooled: all pixels of a data set together
+
+    These read one data set, or a sub-folder NAME for each (truth: or NAME/Masks),
+    and --json is {NAME: {"Binary": {...}, "Probabilistic": {...}, "images": N},
+    "overall": {...}}. ssbc2025 and pooled need predictions of the truth's size.
 
     A file that is missing, broken or scored otherwise than it looks is named; the exit code is then 1."""
     from cgdseg.files import write_atomic

@@ -47,8 +47,8 @@ def check_submission(
     images, truth: data set -> folder of its test images or truth masks (`data_sets`), which tell the names expected;
     truth also tells a mirrored data set. Raises FileNotFoundError when there is nothing at `path`."""
     path = path.resolve()
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: give the folder or the archive of a submission")
+    if not (path.is_dir() or path.is_file()):  # a pipe would block
+        raise FileNotFoundError(f"{path} is no folder and no file: give the folder or the archive of a submission")
     if path.is_dir():
         findings = _Check(path, images, truth, colour).run(packed=False)
     else:
