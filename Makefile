@@ -49,7 +49,7 @@ release-model: $(READY) ## train and publish the model that ships (hours on a CP
 	$(BIN)/python -m cgdseg.cli release
 
 bench: $(READY) ## measure speed and memory on this machine, best while it is idle (half an hour)
-	@for name in render predict train_step inference input_pipeline peers; do \
+	@for name in render predict train_step inference input_pipeline scorer peers; do \
 	$(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
 	@$(BIN)/python benchmarks/cost.py --csv benchmarks/results/cost.csv
 

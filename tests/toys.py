@@ -60,7 +60,7 @@ def save(path):
 def write_tree(root):
     """A whole project in `root`: the real runner and Snakefile, a toy library module, config and five toy notebooks."""
     package = root / "lib" / "cgdseg"
-    for path in {*closure("cgdseg.cli"), *closure("cgdseg.outputs")}:
+    for path in {*closure("cgdseg.cli.__main__"), *closure("cgdseg.outputs")}:
         copy(path, root / "lib" / path.relative_to(LIB))
     shutil.copytree(LIB / "cgdseg/templates", package / "templates")
     copy(ROOT / "Snakefile", root / "Snakefile")
