@@ -110,7 +110,7 @@ def in_words(value: Value | None, unit: str = "") -> str:
     if isinstance(value, tuple):
         return f"{in_words(value[0])} to {in_words(value[1], unit)}"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "holds" if value else "does not hold"
     if isinstance(value, str):
         return value
     whole = float(value).is_integer() and abs(value) < 1e15

@@ -37,6 +37,13 @@ def compare(cfg: Config, summary: pd.DataFrame, references: pd.DataFrame, n_time
     return table[[*COLUMNS, *COSTS]]
 
 
+def for_reading(table: pd.DataFrame) -> pd.DataFrame:
+    """`compare` without what other columns say already."""
+    names = {"dataset": "test set", "f1": "F1", "training minutes": "minutes", "ms an image": "ms"}
+    told = ["system", "condition", *(["trainable"] if table.trainable.equals(table.parameters) else [])]
+    return table.drop(columns=told).rename(columns=names)
+
+
 def sample_images(cfg: Config, n: int) -> list[np.ndarray]:
     """The first n test images (H, W, 3) uint8 at the size that scores are taken at."""
     pixels = open_cache(cfg, cfg.evaluation.size)
@@ -77,15 +84,15 @@ def milliseconds(predict: Callable[[np.ndarray], object], images: list[np.ndarra
 def causes(judged: pd.DataFrame, verdict: str) -> pd.DataFrame:
     """The claims of one verdict (`checks.judge`), those that fall by the same finding in one row.
 
-    Columns: claim (the first), slides, places, claimed, measured, found."""
+    Columns: claim (the first), claimed, measured, places, slide (or how many slides), found."""
     chosen = judged[judged.verdict == verdict]
     rows = []
     for _, group in chosen.groupby(["claimed", "measured", "found"], sort=False):
         first = group.iloc[0]
-        slides = "; ".join(dict.fromkeys(group.slide))
-        row = {"claim": first.claim, "claimed": first.claimed, "measured": first.measured, "found": first.found}
-        rows.append(row | {"places": len(group), "slides": slides})
-    return pd.DataFrame(rows, columns=["claim", "claimed", "measured", "found", "places", "slides"])
+        slide = first.slide if group.slide.nunique() == 1 else f"{group.slide.nunique()} slides"
+        row = {"claim": first.claim, "claimed": first.claimed, "measured": first.measured}
+        rows.append(row | {"places": len(group), "slide": slide, "found": first.found})
+    return pd.DataFrame(rows, columns=["claim", "claimed", "measured", "places", "slide", "found"])
 
 
 def verdicts(judged: pd.DataFrame, order: tuple[str, ...]) -> pd.DataFrame:

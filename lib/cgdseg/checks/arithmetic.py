@@ -1,6 +1,7 @@
 """Checks that need paper and pencil: formulas over the slides' own numbers, settings, curves, orders of growth."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,13 @@ from cgdseg.data.augment import SLIDES
 def follows(evidence: Evidence, formula: str) -> Found:
     """Computed again from other numbers of the slides."""
     value = float(pd.eval(formula, local_dict=evidence.numbers, engine="python"))
-    given = [claim for claim in evidence.claims if claim.id in _names(formula)]
-    if [claim.id for claim in given] == [formula]:
-        return Found(value, f"slide “{given[0].slide}” says {in_words(value, given[0].unit)}", "slides")
-    places = "; ".join(f"{claim.id} is {in_words(claim.value)} on “{claim.slide}”" for claim in given)
-    return Found(value, f"{formula} = {in_words(value)}" + (f", where {places}" if places else ""), "slides")
+    other = next((claim for claim in evidence.claims if claim.id == formula), None)
+    if other:
+        return Found(
+            value, f"“{other.claim}” on the slide “{other.slide}” says {in_words(value, other.unit)}", "slides"
+        )
+    written = re.sub(r"[a-z_]\w*", lambda name: f"{evidence.numbers[name[0]]:g}", formula)
+    return Found(value, f"{written} = {in_words(value)}", "slides")
 
 
 @check
@@ -30,10 +33,6 @@ def computed(evidence: Evidence, formula: str) -> Found:
     """Computed from definitions."""
     value = float(pd.eval(formula, engine="python"))
     return Found(value, f"{formula} = {in_words(value)}")
-
-
-def _names(formula: str) -> set[str]:
-    return set("".join(c if c.isalnum() or c == "_" else " " for c in formula).split())
 
 
 @check

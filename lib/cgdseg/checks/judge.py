@@ -10,8 +10,8 @@ from cgdseg.checks.evidence import Evidence
 from cgdseg.checks.registry import CHECKS, Check
 from cgdseg.claims import Claim, Found, in_words, verdict
 
-COLUMNS = ["id", "slide", "claim", "claimed", "measured", "verdict", "found", "how"]
-SPELLED_OUT = ("formula", "what_it_takes", "values", "pairs")  # arguments that what was found repeats
+COLUMNS = ["id", "slide", "claim", "claimed", "measured", "verdict", "how", "found"]
+SPELLED_OUT = ("what_it_takes", "values", "pairs")  # arguments that what was found repeats
 
 
 def find(claim: Claim) -> Check:
@@ -38,7 +38,7 @@ def _plain(value) -> str:
 
 
 def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
-    """Test every claim: id, slide, claim, claimed, measured, verdict, found (in words), how.
+    """Test every claim: id, slide, claim, claimed, measured, verdict, how, found (in words).
 
     Raises ValueError naming the row whose check is not known, does not take its arguments or fails."""
     rows = []
@@ -52,8 +52,8 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
                 "claimed": in_words(claim.value, claim.unit),
                 "measured": in_words(found.value, claim.unit),
                 "verdict": verdict(claim, found),
-                "found": found.said,
                 "how": how(claim),
+                "found": found.said,
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -112,7 +112,7 @@ def language_helps(evidence: Evidence) -> Found:
 
 @check
 def needs(evidence: Evidence, what_it_takes: str) -> Found:
-    """Not tested."""
+    """Not tested here; what it takes stands beside it."""
     return Found(None, what_it_takes, "nothing")
 
 
@@ -130,5 +130,5 @@ def milliseconds(evidence: Evidence) -> Found:
 def compiler(evidence: Evidence, name: str) -> Found:
     """The backend that torch.compile takes when none is named, and whether it is registered at all."""
     default = get_default_backend()
-    said = f"the default is {default}"
+    said = f"where no backend is named, as here, it takes {default}; XLA is another one, which has to be asked for"
     return Found(bool(default == name), said)

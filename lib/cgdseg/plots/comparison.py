@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 MARKERS = "osD^vPX"
 HEIGHT = 0.24  # inches of a slide's bar
+OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
 
 
 def score_against_cost(table: pd.DataFrame, x: str = "training minutes", xlabel: str = "minutes of training") -> Figure:
@@ -53,7 +54,7 @@ def _count(n: float) -> str:
 
 def verdicts_by_slide(grid: pd.DataFrame) -> Figure:
     """Claims by slide (`comparison.by_slide`), stacked by verdict; the slides in their order from the top."""
-    colours = dict(zip(grid.columns, ["#4c9f70", "#c8443c", "#e8963a", "#7f9fc6", "#c9c9c9"], strict=True))
+    colours = dict(zip(grid.columns, OKABE_ITO, strict=True))
     figure, axis = plt.subplots(figsize=(8.5, HEIGHT * len(grid) + 1.2), layout="constrained")
     left = np.zeros(len(grid))
     names = [name if len(name) < 48 else name[:46] + "…" for name in grid.index]
@@ -62,6 +63,7 @@ def verdicts_by_slide(grid: pd.DataFrame) -> Figure:
         label = f"{verdict} ({counts.sum()})"
         axis.barh(names, counts, left=left, color=colours[verdict], label=label, height=0.75)
         left += counts
+    axis.margins(y=0.01)
     axis.invert_yaxis()
     axis.set(xlabel="claims", ylabel="")
     axis.tick_params(axis="y", labelsize=8)
