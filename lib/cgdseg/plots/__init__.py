@@ -1,5 +1,6 @@
 """Every figure of the notebooks: tables or pictures in, a matplotlib Figure out; nothing is saved or shown here."""
 
+from cgdseg.plots.comparison import score_against_cost, verdicts_by_slide
 from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, distributions
 from cgdseg.plots.gap import by_gaze, changes, gap_chart
 from cgdseg.plots.model import artefacts, cost_curves, energy_picture, key_maps, stage_pictures, token_picture
@@ -24,10 +25,12 @@ __all__ = [
     "key_maps",
     "release_picture",
     "reliability",
+    "score_against_cost",
     "score_bars",
     "showcase",
     "stage_pictures",
     "threshold_sweep",
     "token_picture",
     "training_curves",
+    "verdicts_by_slide",
 ]
