@@ -156,12 +156,14 @@ def paper_counts(table: pd.DataFrame) -> dict[str, int]:
 def against_claims(table: pd.DataFrame) -> pd.DataFrame:
     """Parameters at the paper's size beside the slides' budget: part, claimed, counted, difference (%), slide.
 
-    `table` is the parameter table of `paper_size()`; the claims are the ledger's first of each part."""
+    `table` is the parameter table of `paper_size()`; the claims are those of the ledger's rows `budget_...`, and the
+    total that the slides' log prints."""
     counts = paper_counts(table)
-    claims = [claim for claim in load_claims() if claim.test == "parameters"]
+    budget = [claim for claim in load_claims() if claim.id.startswith("budget_") or claim.id == "log_total"]
+    claims = [claim for claim in budget if claim.test == "parameters"]
     rows = [
         {"part": claim.args["part"], "claimed": int(claim.value), "counted": counts[claim.args["part"]]}
         | {"difference %": 100 * (counts[claim.args["part"]] / claim.value - 1), "slide": claim.slide}
         for claim in claims
     ]
-    return pd.DataFrame(rows).drop_duplicates("part", ignore_index=True)
+    return pd.DataFrame(rows)
