@@ -86,13 +86,14 @@ def _read(path: Path, slide: str, number: int, row: Any) -> Claim:
 def budget(counts: dict[str, int], path: Path = CLAIMS) -> pd.DataFrame:
     """Parameters counted by part beside the slides' budget: part, claimed, counted, difference (%), slide.
 
-    counts: `systems.cgdseg.paper_counts`; of several claims about a part the first stands."""
+    counts: `systems.cgdseg.paper_counts`. The claims are the ledger's rows `budget_...` and the total of the log."""
     rows = []
-    for claim in (claim for claim in load_claims(path) if claim.test == "parameters"):
-        part = claim.args["part"]
-        row = {"part": part, "claimed": int(claim.value), "counted": counts[part]}
-        rows.append(row | {"difference %": 100 * (counts[part] / claim.value - 1), "slide": claim.slide})
-    return pd.DataFrame(rows).drop_duplicates("part", ignore_index=True)
+    for claim in load_claims(path):
+        if claim.test == "parameters" and (claim.id.startswith("budget_") or claim.id == "log_total"):
+            part = claim.args["part"]
+            row = {"part": part, "claimed": int(claim.value), "counted": counts[part]}
+            rows.append(row | {"difference %": 100 * (counts[part] / claim.value - 1), "slide": claim.slide})
+    return pd.DataFrame(rows)
 
 
 def agrees(claim: Claim, value: Value) -> bool:

@@ -24,7 +24,7 @@ def follows(evidence: Evidence, formula: str) -> Found:
         return Found(
             value, f"“{other.claim}” on the slide “{other.slide}” says {in_words(value, other.unit)}", "slides"
         )
-    written = re.sub(r"[a-z_]\w*", lambda name: f"{evidence.numbers[name[0]]:g}", formula)
+    written = re.sub(r"[a-z_]\w*", lambda name: f"{evidence.numbers[name[0]]:,.10g}", formula)
     return Found(value, f"{written} = {in_words(value)}", "slides")
 
 

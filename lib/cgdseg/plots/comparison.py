@@ -24,10 +24,9 @@ def score_against_cost(table: pd.DataFrame, x: str = "training minutes", xlabel:
     figure, axes = plt.subplots(1, len(datasets), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis, dataset in zip(axes[0], datasets, strict=True):
         for row in trained[trained.dataset == dataset].itertuples():
-            place = getattr(row, x, None) if x.isidentifier() else table.loc[row.Index, x]
             whiskers = np.nan_to_num(np.abs(np.array([[row.low], [row.high]]) - row.f1))
             look = {"color": colours[row.condition], "marker": markers[row.system]}
-            axis.errorbar(place, row.f1, yerr=whiskers, capsize=2, markersize=7, elinewidth=1, **look)
+            axis.errorbar(table.loc[row.Index, x], row.f1, yerr=whiskers, capsize=2, markersize=7, elinewidth=1, **look)
         for row in others[others.dataset == dataset].itertuples():
             axis.axhline(row.f1, color="0.5", linewidth=1, linestyle=":")
             axis.annotate(row.run, (1, row.f1), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
