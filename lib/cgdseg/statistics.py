@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from scipy.stats import permutation_test
+from scipy.stats import permutation_test, rankdata
 
 RUN = ["system", "condition"]  # what a run is, apart from its seed
 
@@ -98,14 +98,13 @@ def compare_runs(scores: pd.DataFrame, by: str = "label", score: str = "f1") -> 
 
     Seeds are averaged image by image first. p (Holm) holds p adjusted for all rows of the table (`holm`), so that the
     chance of any false finding among them stays below the level it is held against. Columns: by, first, second, then
-    those of `paired_difference`; first is the one that the config names first."""
+    those of `paired_difference`; first is the one that the config names first. Conditions come before systems."""
     keys = [*RUN, by, "image_id", "subject"]
     means = scores.groupby(keys, sort=False, as_index=False)[score].mean()
     trainings = list(means.groupby(RUN, sort=False))
     rows = []
-    for (one, first), (other, second) in itertools.combinations(trainings, 2):
-        if sum(a != b for a, b in zip(one, other, strict=True)) != 1:
-            continue
+    pairs = [(a, b) for a, b in itertools.combinations(trainings, 2) if sum(map(str.__ne__, a[0], b[0])) == 1]
+    for (one, first), (other, second) in sorted(pairs, key=lambda pair: pair[0][0][0] != pair[1][0][0]):
         for name, mine in first.groupby(by, sort=False):
             theirs = second[second[by] == name]
             if mine.image_id.isin(theirs.image_id).any():
@@ -131,3 +130,24 @@ def seed_spread(scores: pd.DataFrame, by: list[str], score: str = "f1") -> pd.Da
     each = scores.groupby([*by, "seed"], sort=False)[score].mean()
     names = {"seeds": "size", score: "mean", "sd": "std", "least": "min", "most": "max"}
     return each.groupby(level=by, sort=False).agg(**names).reset_index()
+
+
+def rank_correlation(scores: pd.DataFrame, factor: str, score: str = "f1", n_resamples: int = 500) -> dict:
+    """Spearman's rank correlation over images, with a 95 % interval from a bootstrap over subjects.
+
+    Keys: rho, low, high, images, subjects; NaN where either value is the same for all images."""
+    values, people = scores[[factor, score]].to_numpy(float), scores.groupby("subject").indices
+    rho, low, high = _spearman(values), np.nan, np.nan
+    if len(people) > 1 and not np.isnan(rho):
+        rng, rows = np.random.default_rng(0), list(people.values())
+        draws = rng.integers(len(rows), size=(n_resamples, len(rows)))
+        found = [_spearman(values[np.concatenate([rows[k] for k in draw])]) for draw in draws]
+        low, high = np.nanpercentile(found, [2.5, 97.5])
+    return {"rho": rho, "low": float(low), "high": float(high), "images": len(scores), "subjects": len(people)}
+
+
+def _spearman(values: np.ndarray) -> float:
+    ranks = rankdata(values, axis=0)
+    if (np.ptp(ranks, axis=0) == 0).any():
+        return np.nan
+    return float(np.corrcoef(ranks.T)[0, 1])
