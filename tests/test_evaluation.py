@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cgdseg import evaluation, paths, plots, readings, tables, training
+from cgdseg import evaluation, paths, plots, readings, score_tables, tables, training
 from cgdseg.metrics import pooled_scores
 from cgdseg.statistics import bootstrap_interval, crossed_interval, subject_means
 
@@ -60,6 +60,29 @@ def test_cases_are_the_best_the_median_and_the_worst(evaluated):
     assert [case.image.shape for case in shown] == [(36, 48, 3)] * 3
     assert [case.predicted.sum() for case in shown] == (cases.tp + cases.fp).tolist()
     plt.close(plots.case_gallery(shown))
+
+
+def test_every_table_figure_and_reading_copes_with_two_runs_one_set_and_no_gaze(evaluated):
+    cfg, scores, sweep = evaluated
+    references = evaluation.evaluate_references(cfg)
+    everyone, best = pd.concat([scores, references.scores], ignore_index=True), "unet-synthetic-42"
+    test, persons = scores[scores.part == "test"], score_tables.people(scores)
+    assert len(score_tables.borders(everyone)) == len(score_tables.calibration(everyone, references.levels)) == 5
+    assert persons.groupby("run").images.sum().eq(12).all()
+    pairs = score_tables.differences(scores)
+    assert pairs.dataset.tolist() == ["Photos"] and pairs.second.tolist() == ["unet-synthetic"]
+    change = test.groupby("system").f1.mean().diff().iloc[-1]
+    assert pairs.change[0] == pytest.approx(change)
+    for figure in (
+        plots.differences(pairs),
+        plots.people(persons, best),
+        plots.factors(test, best),
+        plots.reliability(score_tables.reliability(references.levels)),
+        plots.precision_recall(score_tables.curves(references.levels), 0.5),
+        plots.threshold_sweep(sweep[sweep.part == "test"], 0.5),
+    ):
+        assert any(axis.has_data() for axis in figure.axes)
+        plt.close(figure)
 
 
 def summary_of(rows) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
 from cgdseg.inference import Segmenter, load_segmenter
 from cgdseg.metrics import pooled_scores
-from cgdseg.scoring import Tally
+from cgdseg.scoring import THRESHOLDS, Tally  # noqa: F401  those who try thresholds look for them here
 from cgdseg.statistics import subject_means
 from cgdseg.systems import trace
 from cgdseg.training import SCLERA, read_run

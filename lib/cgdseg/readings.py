@@ -75,11 +75,12 @@ def read_scores(summary: pd.DataFrame, best: str) -> str:
         for _, row in mine.iterrows()
         if (test[(test.dataset == row.dataset) & (test.run != best)].high < row.low).all()
     ]
+    flattered = "It was picked by these very scores, which flatters it." if len(means) > 1 else ""
     apart = f"Its interval lies above all others on {' and '.join(sure)}" if sure else "Its intervals meet others'"
     others = (
         f" {apart}. The lowest mean is that of {means.idxmin()}, {_per_cent(means.min())}." if len(means) > 1 else ""
     )
-    return f"The highest mean F1 is that of {best}: {'; '.join(lines)}.{others} It was picked by these very scores, which flatters it."
+    return f"The highest mean F1 is that of {best}: {'; '.join(lines)}.{others} {flattered}"
 
 
 def read_references(untrained: pd.DataFrame, summary: pd.DataFrame, release: str = "release") -> str:

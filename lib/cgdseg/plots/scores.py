@@ -1,7 +1,5 @@
 """Figures of scores on test images."""
 
-import itertools
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -13,13 +11,15 @@ from cgdseg.plots.style import gallery
 
 def case_gallery(cases: list, per_row: int = 3) -> Figure:
     """Image and coloured errors of each `evaluation.Case`, `per_row` cases of one dataset a row."""
-    rows: dict[str, list] = {}
-    for label, same in itertools.groupby(sorted(cases, key=lambda case: case.label), key=lambda case: case.label):
-        pairs = [
-            [(c.title, c.image), (c.image_id.partition("/")[2], errors(c.image, c.predicted, c.truth))] for c in same
-        ]
-        for row, start in enumerate(range(0, len(pairs), per_row)):
-            rows[label + row * " "] = sum(pairs[start : start + per_row], [])
+    pairs: dict[str, list] = {}
+    for case in cases:
+        coloured = errors(case.image, case.predicted, case.truth)
+        pair = [(case.title, case.image), (case.image_id.partition("/")[2], coloured)]
+        pairs.setdefault(case.label, []).append(pair)
+    rows = {}
+    for label, same in pairs.items():
+        for number, start in enumerate(range(0, len(same), per_row)):
+            rows[label + number * " "] = sum(same[start : start + per_row], [])
     return gallery(rows)
 
 
