@@ -90,6 +90,9 @@ def test_seeds_are_said_to_be_one_or_read(scores):
 def test_people_are_told_apart_by_set(scores):
     table = score_tables.people(scores)
     assert len(table) == 2 * 2 * 8 and table.images.eq(4).all() and set(table.person) == set("01234567")
+    assert table.low.notna().all()
+    few = scores[scores.image_id.str[-1].isin(list("01"))]
+    assert score_tables.people(few).query("images < 3").low.isna().all()
     assert "8 people" in readings.read_people(table, "unet-mixed-1")
 
 

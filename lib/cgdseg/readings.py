@@ -164,7 +164,7 @@ def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
         for row in found.sort_values("change", key=abs, ascending=False).itertuples()
     ]
     start = (
-        f"{len(found)} of {len(rows)} pairs differ on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level, adjusted"
+        f"{len(found)} of {len(rows)} pairs differ on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
     )
     if people and 2 / 2.0**people * len(rows) > level:
         start += f"; with {people} people no test of {len(rows)} pairs could show more, so read the intervals"

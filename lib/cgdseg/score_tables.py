@@ -1,5 +1,6 @@
 """Tables of notebook 4: tables of scores (`evaluation.Tables`) in, frames to read out. All are about test images."""
 
+import numpy as np
 import pandas as pd
 
 from cgdseg.calibration import FOREGROUND, calibration_error, precision_recall, reliability_of
@@ -8,6 +9,7 @@ from cgdseg.statistics import compare_runs, rank_correlation, seed_spread, sever
 
 BY = ["run", "dataset"]
 EVERYTHING = "all test sets"
+FEWEST = 3  # images of a person: resampling two says nothing
 FACTORS = {"sclera": "share of sclera", "brightness": "brightness", "blur": "sharpness"}  # "blur" falls with blur
 
 
@@ -77,10 +79,12 @@ def seeds(scores: pd.DataFrame) -> pd.DataFrame:
 def people(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean F1 of each person: run, dataset, person, f1, low, high, images.
 
-    The interval is over the images of this person; a person with one image has none."""
+    The interval is over the images of this person; one with fewer than FEWEST images has none."""
     test = of_test(scores)
     persons = test.assign(person=test.subject.str.split("[/:]").str[-1], subject=test.image_id)
-    return subject_means(persons, [*BY, "person"]).drop(columns="subjects")
+    table = subject_means(persons, [*BY, "person"]).drop(columns="subjects")
+    table.loc[table.images < FEWEST, ["low", "high"]] = np.nan
+    return table
 
 
 def associations(scores: pd.DataFrame) -> pd.DataFrame:
