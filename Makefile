@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 TOO_OLD := Python 3.11 or newer is needed: run make again with PYTHON=/path/to/python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check release-model bench lab lock clean
+.PHONY: help env reports test check coverage browser release-model bench lab lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,13 +37,19 @@ check: $(READY) ## style of code and notebooks, one-way imports
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest tests/test_notebook_style.py tests/test_imports.py tests/test_environment.py
 
+coverage: $(READY) ## which lines the unit tests reach; see reports/coverage/index.html
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest -n 2 --cov=cgdseg --cov-report=html:reports/coverage --cov-report=term:skip-covered tests
+
+browser: ## look at the pages of CONFIG with Chromium: requests, errors, accessibility, keyboard (needs npm)
+	cd tests/browser && npm ci --silent --no-audit --no-fund && node check_pages.mjs ../../reports/$(CONFIG)
+
 release-model: $(READY) ## train and publish the model that ships (hours on a CPU; goes on where it stopped)
 	$(BIN)/python -m cgdseg.cli run 01_data_audit --config release
 	$(BIN)/python -m cgdseg.cli run 03_training --config release -p SYSTEM=unet -p CONDITION=randomised
 	$(BIN)/python -m cgdseg.cli release
 
 bench: $(READY) ## measure speed and memory on this machine, best while it is idle (half an hour)
-	@for name in render predict train_step inference input_pipeline peers; do \
+	@for name in render predict train_step inference input_pipeline scorer peers; do \
 	$(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
 	@$(BIN)/python benchmarks/cost.py --csv benchmarks/results/cost.csv
 

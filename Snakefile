@@ -21,9 +21,10 @@ INDEX = os.path.relpath(paths.report_dir(cfg.name) / "index.html", paths.HOME)
 CGDSEG = f"'{sys.executable}' -m cgdseg.cli"
 RUN = f"{CGDSEG} run --config '{NAME}' --minutes {{resources.runtime}} "
 
-AUDIT, MODEL, EVALUATION, GAP = "01_data_audit", "02_model", "04_evaluation", "05_domain_gap"
+AUDIT, MODEL, EVALUATION = "01_data_audit", "02_model", "04_evaluation"
+GAP, COMPARISON = "05_domain_gap", "06_comparison"
 TRAININGS = [f"03_training.{name}" for name in RUNS]
-STEMS = [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP]
+STEMS = [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP, COMPARISON]
 
 
 # A text encoder of our own is no output either: its folder is named by a hash, and configs share it.
@@ -163,3 +164,17 @@ rule domain_gap:
         runtime=240,
     shell:
         RUN + GAP
+
+
+rule comparison:
+    input:
+        receipt(AUDIT),
+        receipt(EVALUATION),
+    output:
+        receipt(COMPARISON),
+    params:
+        recipe=recipe(COMPARISON),
+    resources:
+        runtime=240,
+    shell:
+        RUN + COMPARISON

@@ -2,8 +2,10 @@
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from cgdseg import config
+from cgdseg.cli import app
 from cgdseg.config import load_config
 from cgdseg.paths import CONFIGS
 
@@ -92,3 +94,15 @@ def test_stand_ins_are_labelled():
     assert cfg.label("MASD") == "MASD stand-in"
     assert load_config("ssbc2026").label("MASD") == "MASD"
     assert isinstance(cfg.systems["cgdseg"], config.CGDSeg)
+
+
+def test_the_command_line_judges_configs(tmp_path):
+    good = CliRunner().invoke(app, ["config", "smoke", "--full"])
+    assert (
+        good.exit_code == 0
+        and yaml.safe_load(good.output)["training"]["epochs"] == load_config("smoke").training.epochs
+    )
+    assert "cgdseg-mixed-42" in CliRunner().invoke(app, ["config", "smoke"]).output
+    (tmp_path / "bad.yaml").write_text("extends: smoke\nepoch: 3\n")
+    bad = CliRunner().invoke(app, ["config", "smoke", str(tmp_path / "bad.yaml")])
+    assert bad.exit_code == 1 and "epoch" in bad.output

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import tomllib
 
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -14,17 +15,17 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PINS = dict(line.split("==") for line in LOCK.splitlines() if not line.startswith("#"))
 
 
-def generator():
-    spec = importlib.util.spec_from_file_location("lock", ROOT / ".ci/lock.py")
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f".ci/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_generated_files_are_up_to_date():
-    assert (ROOT / "environment.yml").read_text() == generator().environment(PROJECT), "run make lock"
+    assert (ROOT / "environment.yml").read_text() == script("lock").environment(PROJECT), "run make lock"
     freeze = "\n".join(f"{name}=={version}" for name, version in PINS.items())
-    assert generator().lock(freeze) == LOCK, "run make lock"
+    assert script("lock").lock(freeze) == LOCK, "run make lock"
 
 
 def test_lock_satisfies_every_requirement():
@@ -42,4 +43,20 @@ def test_lock_fits_any_machine():
 
 def test_generator_drops_what_belongs_to_one_machine():
     freeze = "torch==2.13.0+cpu\n-e /somewhere\n# a comment\nB==1\na==2\nx @ file:///tmp/x.whl\ncgdseg==0.1.0\n"
-    assert generator().lock(freeze).splitlines()[1:] == ["a==2", "B==1", "torch==2.13.0"]
+    assert script("lock").lock(freeze).splitlines()[1:] == ["a==2", "B==1", "torch==2.13.0"]
+
+
+def test_large_files_are_refused_but_for_the_model_that_ships(tmp_path):
+    guard = script("large_files")
+    large, small = tmp_path / "eyes.npy", tmp_path / "code.py"
+    large.write_bytes(bytes(guard.LIMIT + 1))
+    small.write_text("1")
+    (problem,) = guard.too_large([str(large), str(small), *guard.ALLOWED, "gone.bin"])
+    assert str(large) in problem and "keep it out" in problem
+
+
+def test_hooks_before_a_commit_run_what_the_environment_has():
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    words = [hook["entry"].split() for hook in hooks["hooks"]]
+    assert all(program.startswith(".venv/bin/") for program, *_ in words)
+    assert all((ROOT / word).is_file() for _, *rest in words for word in rest if word.endswith(".py"))

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from cgdseg import training
 from cgdseg.checkpoints import BrokenCheckpoint
 from cgdseg.cli import app
-from cgdseg.inference import BINARY, PROBABILITIES, load_segmenter, predict_folder, score_folders
+from cgdseg.folders import BINARY, PROBABILITIES
+from cgdseg.inference import load_segmenter, predict_folder, score_folders
 
 
 @pytest.fixture

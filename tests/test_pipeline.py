@@ -1,4 +1,4 @@
-"""What runs again after which edit: the real runner and Snakefile around five toy notebooks."""
+"""What runs again after which edit: the real runner and Snakefile around six toy notebooks."""
 
 import json
 import os
@@ -11,7 +11,8 @@ import time
 import pytest
 import toys
 
-AUDIT, MODEL, EVALUATION, GAP = "01_data_audit", "02_model", "04_evaluation", "05_domain_gap"
+AUDIT, MODEL, EVALUATION = "01_data_audit", "02_model", "04_evaluation"
+GAP, COMPARISON = "05_domain_gap", "06_comparison"
 TRAININGS = ["03_training.unet-synthetic-1", "03_training.unet-synthetic-2"]
 
 
@@ -45,7 +46,7 @@ class Tree:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     tree = Tree(tmp_path_factory.mktemp("project"))
-    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP]
+    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP, COMPARISON]
     return tree
 
 
@@ -87,7 +88,7 @@ def test_notebook_runs_alone(tree):
 def test_settings_run_only_who_depends_on_them(tree):
     with open(tree.root / "configs/toy.yaml", "a") as file:
         file.write("evaluation: {threshold: 0.4}\n")
-    assert tree.reports() == [EVALUATION, GAP]
+    assert tree.reports() == [EVALUATION, GAP, COMPARISON]
 
 
 def test_edited_or_deleted_output_is_made_again(tree):
@@ -103,7 +104,8 @@ def test_edited_or_deleted_output_is_made_again(tree):
 
 def test_changed_data_runs_its_readers(tree):
     tree.edit(f"notebooks/{AUDIT}.ipynb", "1\\\\n", "2\\\\n")
-    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION]  # 05 reads only the scores, which are the same
+    # 05 reads only the scores, which are the same
+    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION, COMPARISON]
 
 
 def test_failure_is_shown_and_the_rest_goes_on(tree):

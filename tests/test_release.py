@@ -149,7 +149,7 @@ def test_classes_need_a_model_that_knows_them(tiny_config, home):
 
 
 def test_masks_beside_their_images_are_not_predicted(tiny_config, home):
-    from cgdseg.inference import photographs
+    from cgdseg.folders import photographs
 
     folder = home / "Photos" / "Images"
     cv2.imwrite(str(folder / "3_mask.png"), np.zeros((8, 8), np.uint8))

@@ -5,11 +5,13 @@ import json
 import re
 
 import nbformat
+import numpy as np
 import pytest
 import toys
 from nbformat.v4 import new_markdown_cell, new_output
+from PIL import Image
 
-from cgdseg import jobs, paths, report
+from cgdseg import jobs, markup, paths, report, site
 from cgdseg.files import write_atomic
 from cgdseg.outputs import to_json
 
@@ -74,7 +76,7 @@ def test_page(home):
 def test_pages_need_no_network_and_run_no_foreign_script(home):
     executed(home, receipt={"outputs": {HOSTILE: "0"}, "parameters": {"CONFIG": HOSTILE}, "run": HOSTILE})
     page = Page(report.write_page(paths.executed_dir("toy") / "04_evaluation.ipynb"))
-    index = Page(report.write_index(home / "toy.yaml"))
+    index = Page(site.write_index(home / "toy.yaml"))
     for each in (page, index):
         assert len(each.all("script")) == 1 and each.all("script")[0] == {}
         sources = [tag.get("src", tag.get("href", "")) for _, tag in each.tags]
@@ -102,13 +104,40 @@ def test_index(home):
     toys.write_notebook(home / "notebooks/03_training.ipynb", parameters=run)
     this = jobs.make_job("04_evaluation", home / "toy.yaml")
     write_atomic(this.receipt, to_json(receipt))
-    page = Page(report.write_index(home / "toy.yaml"))
+    page = Page(site.write_index(home / "toy.yaml"))
     assert "A toy of &lt;four&gt; eyes." in page.text and "F1 by system" in page.text and "0.8512" in page.text
-    assert page.text.count("not run yet") == 2  # two seeds of the training
+    assert page.text.count("not run yet") == 4  # two seeds of the training, among the trainings and the notebooks
     assert "stand-ins" in page.text and "eyes (4)" in page.text
     links = [link["href"] for link in page.all("a")]
     assert "html/04_evaluation.html" in links and len(page.all("script")) == 1
     assert json.loads(this.receipt.read_text()) == receipt
+
+
+def test_index_has_a_row_a_training_with_its_scores(home):
+    run = {"SYSTEM": "unet", "CONDITION": "synthetic", "SEED": 1}
+    columns = "run,dataset,F1,low,high,images"
+    lines = ["unet-synthetic-1,MASD,0.81,0.7,0.9,12", "unet-synthetic-2,MASD,0.7,,,12"]
+    write_atomic(paths.tables_dir("toy") / site.SCORES, "\n".join([columns, *lines]))
+    executed(home, "03_training", ".unet-synthetic-1.ipynb")
+    toys.write_notebook(home / "notebooks/03_training.ipynb", parameters=run)
+    page = Page(site.write_index(home / "toy.yaml"))
+    rows = [row["data-run"] for row in page.all("tr") if "data-run" in row]
+    assert rows == ["unet-synthetic-1", "unet-synthetic-2"]
+    assert "0.8100 (0.700–0.900; 12 images)" in page.text and "0.7000 (12 images)" in page.text
+    assert {cell.get("data-value") for cell in page.all("td")} >= {"0.81", "0.7", "75.2", ""}
+    assert "html/03_training.unet-synthetic-1.html" in [link["href"] for link in page.all("a")]
+
+
+def test_figures_hold_their_pictures_and_lead_to_their_numbers(tmp_path):
+    paths_of = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths_of:
+        Image.fromarray(np.full((4, 6, 3), 128, np.uint8)).save(path)
+    html = markup.figure_html(paths_of[0], HOSTILE, HOSTILE, data="../tables/a.csv", full="../figures/a.png")
+    assert "data:image/webp;base64," in html and "<script>" not in html
+    assert 'href="../tables/a.csv"' in html and 'href="../figures/a.png"' in html
+    both = markup.compare_html(*paths_of, "two eyes", HOSTILE)
+    assert "<script>" not in both
+    assert both.count("<img") == 2 and both.count("data-over") == 1 and 'type="range"' in both
 
 
 def test_duration():

@@ -10,7 +10,7 @@ import pytest
 from cgdseg.paths import ROOT
 
 STEMS = ["01_data_audit", "02_model", "03_training.cgdseg-mixed-42", "03_training.cgdseg-synthetic-42"]
-STEMS += ["04_evaluation", "05_domain_gap"]
+STEMS += ["04_evaluation", "05_domain_gap", "06_comparison"]
 
 
 def reports(home) -> str:

@@ -114,4 +114,4 @@ def test_images_without_a_score_are_left_out_and_counted():
     table.loc[:2, "hd95"] = np.nan
     found = several_means(table, ["run"], {"f1": "F1", "hd95": "HD95"}).iloc[0]
     assert found["HD95"] == 1 and found.unscored == 3 and found.images == len(table)
-    assert found["F1"] == pytest.approx(table.f1.mean()) and found["F1, low"] < found["F1"] < found["F1, high"]
+    assert found["F1"] == pytest.approx(table.f1.mean()) and found["F1 low"] < found["F1"] < found["F1 high"]

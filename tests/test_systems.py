@@ -10,6 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from typer.testing import CliRunner
 
 from cgdseg import config
+from cgdseg.claims import budget
 from cgdseg.cli import app
 from cgdseg.layers import UPSAMPLERS, BedOfNails, Pyramid, fold_norms, resize, resize_aligned
 from cgdseg.losses import dice_bce
@@ -22,7 +23,7 @@ from cgdseg.systems import (
     parameter_table,
     trace,
 )
-from cgdseg.systems.cgdseg import CLIP_TEXT_TOWER, against_claims, paper_size
+from cgdseg.systems.cgdseg import CLIP_TEXT_TOWER, paper_counts, paper_size
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_the_text_towers_count_is_that_of_clip():
 
 
 def test_claims_are_compared_part_by_part(paper):
-    table = against_claims(parameter_table(paper_size(), paper)).set_index("part")
+    table = budget(paper_counts(parameter_table(paper_size(), paper))).set_index("part")
     assert table.counted["all trainable"] == 3_185_316 and table.counted["total"] == 88_268_324
     assert abs(table["difference %"]["total"]) < 0.1 and table["difference %"]["LoRA"] < -70
 

@@ -58,9 +58,9 @@ def save(path):
 
 
 def write_tree(root):
-    """A whole project in `root`: the real runner and Snakefile, a toy library module, config and five toy notebooks."""
+    """A whole project in `root`: the real runner and Snakefile, a toy library module, config and six toy notebooks."""
     package = root / "lib" / "cgdseg"
-    for path in {*closure("cgdseg.cli"), *closure("cgdseg.outputs")}:
+    for path in {*closure("cgdseg.cli.__main__"), *closure("cgdseg.outputs")}:
         copy(path, root / "lib" / path.relative_to(LIB))
     shutil.copytree(LIB / "cgdseg/templates", package / "templates")
     copy(ROOT / "Snakefile", root / "Snakefile")
@@ -76,6 +76,7 @@ def write_tree(root):
     write_notebook(notebooks / "03_training.ipynb", card, parameters=run)
     write_notebook(notebooks / "04_evaluation.ipynb", save("paths.scores_csv(cfg.name)"), table("headline"))
     write_notebook(notebooks / "05_domain_gap.ipynb", table("gap"))
+    write_notebook(notebooks / "06_comparison.ipynb", table("ledger"))
 
 
 def copy(source, target):

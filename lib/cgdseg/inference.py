@@ -2,7 +2,6 @@
 
 images (H, W, 3) uint8 of any size -> probabilities (H, W) float32 at native or any asked size."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +17,17 @@ from tqdm import tqdm
 
 from cgdseg import checkpoints
 from cgdseg.config import RGB, Part, Precision, Size, System
-from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels, resize_image
+from cgdseg.data.images import BadFile, read_image, resize_image
 from cgdseg.encoders import merge_lora
 from cgdseg.files import write_atomic
+from cgdseg.folders import BINARY, PROBABILITIES, by_name, mask_files, photographs, prediction_of, read_sclera
 from cgdseg.layers import fold_norms
 from cgdseg.memory import keep_freed_memory
 from cgdseg.metrics import count_pixels, scores
 from cgdseg.paths import RELEASE, short
 from cgdseg.pictures import outline
 from cgdseg.systems import build_system
-from cgdseg.training import SCLERA, read_run
-
-PROBABILITIES, BINARY = "Predictions", "Binarised"  # the SSBC 2025 kit's folder names
-PARTS_WRITTEN = ("Iris", "Pupil", "Opening", "Overlays")
-MASK_ENDING = re.compile(r"_(mask|sclera|iris|pupil)$")
+from cgdseg.training import read_run
 
 
 @dataclass(frozen=True)
@@ -109,22 +105,6 @@ def load_segmenter(
     return Segmenter(card["run_id"], model, *shape, *calibrated, where, mirrored, precision)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Every file below a folder that is named like an image, in order."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder: give the folder that holds the images")
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-
-
-def photographs(folder: Path, out: Path) -> list[Path]:
-    """The images of a folder without masks that lie beside their image and without what was predicted into it."""
-    written = [(out / name).resolve() for name in (PROBABILITIES, BINARY, *PARTS_WRITTEN)]
-    written.append((out / "contact_sheet.png").resolve())
-    files = [path for path in image_files(folder) if not any(path.resolve().is_relative_to(w) for w in written)]
-    images = {path.with_suffix("") for path in files}
-    return [path for path in files if not MASK_ENDING.search(path.stem) or path.with_name(_stem(path)) not in images]
-
-
 def predict_folder(
     segmenter: Segmenter,
     images: Path,
@@ -132,17 +112,19 @@ def predict_folder(
     size: Size | None = None,
     classes: bool = False,
     overlays: bool = False,
+    flat: bool = False,
 ) -> pd.DataFrame:
     """Write Predictions/<stem>.png (probability * 255) and Binarised/<stem>.png (0 or 255) for every image.
 
     classes: also Iris/, Pupil/ and Opening/ (their union with the sclera), 0 or 255. overlays: also Overlays/ with the
-    borders drawn in. Sub-folders are kept. Returns one row a file: file, height, width, sclera (fraction), problem. A
-    file that can not be read is named there with its mend and left out; two images of one stem in one folder are
-    refused beforehand."""
+    borders drawn in. flat: sub-folders of the images are not kept. Returns one row a file: file, height, width, sclera
+    (fraction), problem. A file that can not be read is named there with its mend and left out; two images that would
+    share one output are refused beforehand."""
     if classes and len(segmenter.classes) < 3:
         raise ValueError(f"{segmenter.name} knows no iris and pupil: use a run whose `classes` name them")
     files = photographs(images, out)
-    targets = pd.Series(files, dtype=object).map(lambda path: path.relative_to(images).with_suffix(".png"))
+    names = pd.Series(files, dtype=object).map(lambda path: path.relative_to(images).with_suffix(".png"))
+    targets = names.map(lambda path: Path(path.name)) if flat else names
     clashes = targets[targets.duplicated(keep=False)]
     if len(clashes):
         twins = ", ".join(str(files[i].relative_to(images)) for i in clashes.index)
@@ -190,16 +172,13 @@ def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, thr
     Returns one row a truth mask: file, f1, iou, precision, recall, mae, problem; a missing or unreadable file
     is named in `problem` and has no scores."""
     folder = predictions / PROBABILITIES if (predictions / PROBABILITIES).is_dir() else predictions
-    found = _by_name(folder, image_files(folder))
+    found = by_name(folder)
     rows = []
-    masks = mask_files(truth)
-    if not masks:
-        raise FileNotFoundError(f"{truth} holds no masks: give the folder of the truth masks")
-    for path in masks:
+    for path in mask_files(truth):
         row = {"file": str(path.relative_to(truth))}
         try:
             mask = read_sclera(path, sclera)
-            prediction = _prediction_of(path, truth, found, folder)
+            prediction = prediction_of(path, truth, found, folder)
             prob = read_image(prediction)[..., 0].astype(np.float32) / 255
         except BadFile as error:
             rows.append(row | {"problem": str(error)})
@@ -223,45 +202,3 @@ def score_photographs(predict: Callable[[np.ndarray], np.ndarray], folder: Path,
     if not rows:
         raise FileNotFoundError(f"{folder} holds no photographs with masks named <stem>_mask.png beside them")
     return pd.DataFrame(rows)
-
-
-def _by_name(folder: Path, files: list[Path]) -> dict[str, list[Path]]:
-    """Files by their path below the folder without ending, and by their stem alone."""
-    names: dict[str, list[Path]] = {}
-    for path in files:
-        below = path.relative_to(folder)
-        for name in {below.with_name(_stem(path)).as_posix(), _stem(path)}:
-            names.setdefault(name, []).append(path)
-    return names
-
-
-def _prediction_of(mask: Path, truth: Path, found: dict[str, list[Path]], folder: Path) -> Path:
-    """The prediction at the same place below its folder, else the only one of the same stem. Raises BadFile."""
-    place = mask.relative_to(truth).with_name(_stem(mask)).as_posix()
-    candidates = found.get(place) or found.get(_stem(mask), [])
-    if not candidates:
-        raise BadFile(mask, "has no prediction of its name", f"predict its image into {folder}")
-    if len(candidates) > 1:
-        raise BadFile(mask, f"has {len(candidates)} predictions of its name", "keep the folders of the truth masks")
-    return candidates[0]
-
-
-def read_sclera(path: Path, colour: RGB | None) -> np.ndarray:
-    """A truth mask as (H, W) bool; with `colour`, whatever has another colour is not sclera. Raises BadFile."""
-    if colour is None:
-        return read_labels(path) == SCLERA
-    mask = (read_image(path) == np.array(colour, np.uint8)).all(axis=2)
-    if not mask.any():
-        raise BadFile(path, f"has no pixel of the colour {tuple(colour)}", "give the sclera's colour in these masks")
-    return mask
-
-
-def mask_files(truth: Path) -> list[Path]:
-    """Truth masks in a folder: all images, or those ending in _mask or _sclera where images lie beside them."""
-    files = image_files(truth)
-    marked = [path for path in files if path.stem.endswith(("_mask", "_sclera"))]
-    return marked or files
-
-
-def _stem(path: Path) -> str:
-    return MASK_ENDING.sub("", path.stem)

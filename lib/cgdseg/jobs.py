@@ -75,6 +75,14 @@ STAGES = {
             paths.RESULTS / "transfer-factors.csv",
         ],
     ),
+    "06_comparison": Stage(
+        reads=lambda cfg: [
+            *[paths.manifest_csv(cfg.name), paths.scores_csv(cfg.name), paths.references_csv(cfg.name)],
+            *[paths.run_card(cfg.name, run.name) for run in cfg.runs()],
+            *[paths.CLAIMS, paths.CONFIGS / "ssbc2026.yaml", paths.RELEASE / "run.json"],
+            *[paths.RESULTS / "transfer-grounding.csv", paths.RESULTS / "inference.json"],
+        ],
+    ),
 }
 
 

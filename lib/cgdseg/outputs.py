@@ -3,10 +3,8 @@
 out = Outputs(cfg, "04_evaluation"); out.table(df, "f1", caption); out.figure(fig, "roc", alt, caption); out.finish()
 What they return is shown when it is the last value of a cell."""
 
-import base64
 import io
 import json
-import math
 import os
 import re
 from html import escape
@@ -16,13 +14,13 @@ from typing import TYPE_CHECKING
 from cgdseg import paths
 from cgdseg.config import Config, Run
 from cgdseg.files import sha256, write_atomic
+from cgdseg.markup import compare_html, figure_html, table_html
+from cgdseg.provenance import Origin, stamp
 
 if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
     import pandas as pd
 
 TOKEN = "CGDSEG_RUN_TOKEN"  # the runner sets it, so that a sentinel of another run is not taken for its own
-MISSING = "–"
-SHORT = 28  # characters that a cell of text holds without a line break
 
 
 class Shown:
@@ -56,6 +54,7 @@ class Outputs:
 
     def __init__(self, cfg: Config, notebook: str, run: Run | None = None):
         self.config = cfg.name
+        self.origin = Origin.of(cfg, run)
         self.suffix = f".{run.name}" if run else ""
         self.sentinel = sentinel_path(cfg.name, notebook + self.suffix)
         self.outputs: dict[str, str] = {}
@@ -63,24 +62,31 @@ class Outputs:
         self.sentinel.unlink(missing_ok=True)
 
     def table(self, table: "pd.DataFrame", name: str, caption: str) -> Shown:
-        """Save a table as CSV, at full precision, and return it as HTML, rounded for reading."""
-        path = paths.tables_dir(self.config) / f"{_plain(name)}{self.suffix}.csv"
-        named_rows = type(table.index).__name__ != "RangeIndex"
-        write_atomic(path, table.to_csv(index=named_rows, lineterminator="\n"))
-        self._register(path, caption=caption)
-        return Shown(table_html(table.reset_index() if named_rows else table, caption), f"{caption}\n{table}")
+        """Save a table as CSV, at full precision and stamped with its origin; return it as HTML to read."""
+        path, named_rows = self._save(table, name, caption)
+        words = self.origin.words(len(table))
+        html = table_html(table.reset_index() if named_rows else table, caption, words, f"../tables/{path.name}")
+        return Shown(html, f"{caption}\n{table}\n{words}")
 
-    def figure(self, figure, name: str, alt: str, caption: str, svg: bool = True) -> Shown:
+    def figure(
+        self, figure, name: str, alt: str, caption: str, svg: bool = True, data: "pd.DataFrame | str | None" = None
+    ) -> Shown:
         """Save a matplotlib figure and close it: SVG for curves, PNG (svg=False) for whatever holds photographs.
 
-        `alt` says in words what the figure shows to someone who cannot see it."""
-        if not alt.strip():
-            raise ValueError(f"figure {name} has no alt text: say in one sentence what it shows")
-        kind = "svg" if svg else "png"
-        path = paths.figures_dir(self.config) / f"{_plain(name)}{self.suffix}.{kind}"
-        write_atomic(path, _draw(figure, kind))
-        self._register(path, caption=caption, alt=alt)
-        return Shown(figure_html(path, alt, caption), f"{caption}\n[{alt}]")
+        `alt` says in words what the figure shows to someone who cannot see it. `data`: the numbers behind it, to be
+        saved beside it, or the name of a table that holds them."""
+        path = self._drawn(figure, name, alt, caption, "svg" if svg else "png")
+        if data is not None and not isinstance(data, str):
+            data = self._save(data, f"{name}-data", f"Data of the figure: {caption}")[0].stem.removesuffix(self.suffix)
+        link = f"../tables/{data}{self.suffix}.csv" if data else ""
+        full = "" if svg else f"../figures/{path.name}"
+        return Shown(figure_html(path, alt, caption, link, full), f"{caption}\n[{alt}]")
+
+    def compare(self, below, above, name: str, alt: str, caption: str) -> Shown:
+        """Save two matplotlib figures of one size, to be laid over each other with a slider between them."""
+        first = self._drawn(below, f"{name}-below", alt, caption, "png")
+        second = self._drawn(above, f"{name}-above", alt, caption, "png")
+        return Shown(compare_html(first, second, alt, caption), f"{caption}\n[{alt}]")
 
     def file(self, path: str | Path) -> None:
         """Register any other file the notebook wrote."""
@@ -102,6 +108,21 @@ class Outputs:
             f'<details class="written"><summary>{len(self.outputs)} files written</summary><ul>{names}</ul></details>'
         )
         return Shown(html, "\n".join(["written:", *sorted(self.outputs)]))
+
+    def _save(self, table: "pd.DataFrame", name: str, caption: str) -> tuple[Path, bool]:
+        path = paths.tables_dir(self.config) / f"{_plain(name)}{self.suffix}.csv"
+        named_rows = type(table.index).__name__ != "RangeIndex"
+        write_atomic(path, stamp(table, self.origin).to_csv(index=named_rows, lineterminator="\n"))
+        self._register(path, caption=caption)
+        return path, named_rows
+
+    def _drawn(self, figure, name: str, alt: str, caption: str, kind: str) -> Path:
+        if not alt.strip():
+            raise ValueError(f"figure {name} has no alt text: say in one sentence what it shows")
+        path = paths.figures_dir(self.config) / f"{_plain(name)}{self.suffix}.{kind}"
+        write_atomic(path, _draw(figure, kind))
+        self._register(path, caption=caption, alt=alt)
+        return path
 
     def _register(self, path: Path, **words: str) -> None:
         key = portable(path)
@@ -128,65 +149,6 @@ def located(name: str) -> Path:
 
 def to_json(value) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
-
-
-def table_html(table: "pd.DataFrame", caption: str) -> str:
-    """A table with caption; numbers stand right, rounded alike within a column; every text is escaped."""
-    numeric = [table.iloc[:, i].dtype.kind in "iuf" for i in range(table.shape[1])]
-    kinds = ['class="number"' if n else 'class="text"' for n in numeric]
-    heads = [" ".join(map(str, name)).strip() if isinstance(name, tuple) else str(name) for name in table.columns]
-    head = "".join(f'<th scope="col" {kind}>{escape(name)}</th>' for kind, name in zip(kinds, heads, strict=True))
-    columns = [_cells(table.iloc[:, i], numeric[i], kinds[i]) for i in range(table.shape[1])]
-    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
-    if table.empty:
-        body = f'<tr><td class="text" colspan="{table.shape[1]}">none</td></tr>'
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="data">\n'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
-    )
-
-
-def figure_html(path: Path, alt: str, caption: str) -> str:
-    """A figure with its image inside, so that the page needs no other file."""
-    kind = "svg+xml" if path.suffix == ".svg" else "png"
-    data = base64.b64encode(path.read_bytes()).decode()
-    image = f'<img class="{path.suffix[1:]}" alt="{escape(alt)}" src="data:image/{kind};base64,{data}">'
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _cells(column: "pd.Series", numeric: bool, kind: str) -> list[str]:
-    if not numeric:
-        words = [MISSING if gone else _words(value) for value, gone in zip(column, column.isna(), strict=True)]
-        if max(map(len, words), default=0) <= SHORT:
-            kind = kind.replace("text", "text short")
-        return [f"<td {kind}>{escape(text)}</td>" for text in words]
-    texts = zip(column, _numbers(column), strict=True)
-    return [f'<td {kind} data-value="{value}">{escape(text)}</td>' for value, text in texts]
-
-
-def _numbers(column: "pd.Series") -> list[str]:
-    """Integers in full; other numbers to about four figures, with one number of decimals for the whole column.
-
-    A column of scores keeps the four decimals that the field prints."""
-    values = column.astype(float).tolist()
-    finite = [abs(value) for value in values if math.isfinite(value)]
-    top = max(finite, default=0)
-    if all(float(value).is_integer() for value in finite):
-        layout = ",.0f"
-    elif top < 0.01:
-        layout = ".3g"
-    else:
-        layout = f",.{4 if top <= 1 else 3 if top < 10 else max(0, 3 - int(math.log10(top)))}f"
-    smallest = 0.0005 if layout.endswith("f") and "0f" not in layout else 0  # p = 0.0001 must not read 0.000
-    small = [0 < abs(value) < smallest for value in values]
-    texts = [format(value, ".1g" if tiny else layout) for value, tiny in zip(values, small, strict=True)]
-    return [MISSING if text == "nan" else text for text in texts]
-
-
-def _words(value) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 def _plain(name: str) -> str:

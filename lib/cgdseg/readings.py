@@ -55,7 +55,7 @@ def read_closed(closed: pd.DataFrame) -> str:
 
 
 def _per_cent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\u00a0%"  # a line does not break in it
 
 
 def _percents(row: pd.Series) -> str:
@@ -124,10 +124,10 @@ def read_calibration(table: pd.DataFrame) -> str:
     """`score_tables.calibration` in words; a per cent is where bold and shy begin."""
     over = table["said - found"]
     bold, shy = table[over > 0.01], table[over < -0.01]
-    worst, least = table.loc[table["ECE foreground"].idxmax()], table.loc[table["ECE foreground"].idxmin()]
+    worst, least = table.loc[table["ECE fg"].idxmax()], table.loc[table["ECE fg"].idxmin()]
 
     def words(row: pd.Series) -> str:
-        return f"{row.run} on {row.dataset} ({row['ECE foreground']:.3f})"
+        return f"{row.run} on {row.dataset} ({row['ECE fg']:.3f})"
 
     return (
         f"In the foreground, runs are too bold in {len(bold)} of {len(table)} cases and too shy in {len(shy)}. "

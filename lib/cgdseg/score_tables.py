@@ -21,7 +21,7 @@ def of_test(table: pd.DataFrame) -> pd.DataFrame:
 
 def borders(scores: pd.DataFrame) -> pd.DataFrame:
     """Boundary F within 1 and 2 pixels and the 95 % Hausdorff distance, with intervals; a row a run and dataset."""
-    names = {"boundary_f_1px": "boundary F 1 px", "boundary_f_2px": "boundary F 2 px", "hd95": "HD95 px"}
+    names = {"boundary_f_1px": "BF 1", "boundary_f_2px": "BF 2", "hd95": "HD95"}
     table = several_means(of_test(scores), BY, names)
     return table.rename(columns={"unscored": "both empty"})
 
@@ -29,16 +29,17 @@ def borders(scores: pd.DataFrame) -> pd.DataFrame:
 def calibration(scores: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     """Brier score and calibration error, over all pixels and in the foreground, and predictions without any sclera.
 
-    Means over images; the foreground error with its interval, and once more for all pixels of a dataset together.
-    "said - found" is the mean probability of that foreground less the share of sclera in it: above zero, too bold."""
+    "fg" is the foreground. Means over images; its error with an interval, and once more for all pixels of a dataset
+    together. "said - found" is the mean probability of that foreground less the share of sclera in it: above zero,
+    too bold."""
     test = of_test(scores)
-    table = several_means(test, BY, {"ece_foreground": "ECE foreground"})
+    table = several_means(test, BY, {"ece_foreground": "ECE fg"})
     means = test.groupby(BY)[["brier", "brier_foreground", "ece", "empty"]].mean()
     bins = reliability(levels)
     bins = bins[bins.low >= FOREGROUND - 1e-9]
     sums = bins.assign(over=(bins.said - bins.found) * bins.pixels).groupby(BY)[["over", "pixels"]].sum()
     pooled = bins.groupby(BY).apply(lambda rows: calibration_error(rows), include_groups=False)
-    more = {"Brier": means.brier, "Brier foreground": means.brier_foreground, "ECE": means.ece}
+    more = {"Brier": means.brier, "Brier fg": means.brier_foreground, "ECE": means.ece}
     rest = {"pooled": pooled, "said - found": sums.over / sums.pixels, "empty %": 100 * means["empty"]}
     left, right = (pd.DataFrame(columns) for columns in (more, rest))
     kept = [name for name in table if name.startswith("ECE")]

@@ -36,7 +36,7 @@ def several_means(scores: pd.DataFrame, by: list[str], names: dict[str, str]) ->
     for score, name in names.items():
         found = subject_means(scores, by, score).set_index(by)
         fewest = np.minimum(fewest, found.images)
-        columns = {score: name, "low": f"{name}, low", "high": f"{name}, high"}
+        columns = {score: name, "low": f"{name} low", "high": f"{name} high"}
         parts.append(found[list(columns)].rename(columns=columns))
     return pd.concat([*parts, table.assign(unscored=table.images - fewest)], axis=1).reset_index()
 

@@ -1,5 +1,6 @@
 """Every figure of the notebooks: tables or pictures in, a matplotlib Figure out; nothing is saved or shown here."""
 
+from cgdseg.plots.comparison import score_against_cost, verdicts_by_slide
 from cgdseg.plots.curves import precision_recall, reliability, threshold_sweep
 from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, distributions
 from cgdseg.plots.factors import differences, factors, people
@@ -30,10 +31,12 @@ __all__ = [
     "precision_recall",
     "release_picture",
     "reliability",
+    "score_against_cost",
     "score_bars",
     "showcase",
     "stage_pictures",
     "threshold_sweep",
     "token_picture",
     "training_curves",
+    "verdicts_by_slide",
 ]

@@ -65,35 +65,37 @@ def people(table: pd.DataFrame, chosen: str) -> Figure:
 
 
 def factors(test: pd.DataFrame, chosen: str) -> Figure:
-    """F1 against eye, gaze, share of sclera, brightness and sharpness: a row a test set, a line a run.
+    """F1 against eye, gaze, share of sclera, brightness and sharpness, a row each; a column a test set, a line a run.
 
     `test`: test rows of a table of scores. Images and intervals are those of run `chosen`; lines join means, over
     images of one eye or gaze, or over N_BINS equally large groups of images in the order of the measure."""
     sets, style = list(dict.fromkeys(test.label)), looks(test.run)
     columns = {"eye": EYES, "gaze": GAZES} | MEASURES
-    size = (2.35 * len(columns) + 1.5, 2.6 * len(sets) + 0.4)
-    options = {"sharey": "row", "squeeze": False, "layout": "constrained"}
-    figure, axes = plt.subplots(len(sets), len(columns), figsize=size, **options)
-    for line, label in zip(axes, sets, strict=True):
+    size, options = (3.6 * len(sets) + 1.7, 1.9 * len(columns)), {"squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(len(columns), len(sets), figsize=size, sharey="col", **options)
+    for k, label in enumerate(sets):
         rows = test[test.label == label]
-        for axis, (column, words) in zip(line, columns.items(), strict=True):
+        for axis, (column, words) in zip(axes[:, k], columns.items(), strict=True):
             if isinstance(words, dict):
-                known = rows[rows[column].isin(list(words))]
-                order = [value for value in words if (known[column] == value).any()]
-                places = known.assign(x=known[column].map(order.index).astype(float), group=known[column])
-                axis.set(xticks=range(len(order)), xticklabels=[words[v] for v in order], xlabel=column)
-                axis.set_xlim(-0.5, max(len(order) - 0.5, 0.5))
+                places = _named(axis, rows, column, words)
             else:
                 places = _grouped(rows, column)
-                axis.set_xlabel(words)
-                if column == "blur":
-                    axis.set_xscale("log")
+                axis.set(xlabel=words, xscale="log" if column == "blur" else "linear")
             _draw(axis, places, chosen, style)
             if places.empty:
                 axis.text(0.5, 0.5, "not told", transform=axis.transAxes, ha="center", color="0.5")
-        line[0].set_ylabel(f"{label}\nF1 of an image")
-        line[0].set_ylim(max(0, rows.groupby("run").f1.mean().min() - 0.25), 1.01)
+        axes[0, k].set(title=label, ylim=(max(0, rows.groupby("run").f1.mean().min() - 0.25), 1.01))
+    figure.supylabel("F1 of an image", fontsize="medium")
     return name_lines(figure)
+
+
+def _named(axis: Axes, rows: pd.DataFrame, column: str, words: dict[str, str]) -> pd.DataFrame:
+    """Images at a place for each eye or gaze that is told."""
+    known = rows[rows[column].isin(list(words))]
+    order = [value for value in words if (known[column] == value).any()]
+    axis.set(xticks=range(len(order)), xticklabels=[words[value] for value in order], xlabel=column)
+    axis.set_xlim(-0.5, max(len(order) - 0.5, 0.5))
+    return known.assign(x=known[column].map({value: x for x, value in enumerate(order)}), group=known[column])
 
 
 def _grouped(rows: pd.DataFrame, column: str) -> pd.DataFrame:

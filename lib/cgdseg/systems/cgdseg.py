@@ -3,14 +3,12 @@
 images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), one map a class"""
 
 import pandas as pd
-import yaml
 from torch import Tensor, nn
 
 from cgdseg import config, encoders
 from cgdseg import grounding as groundings
 from cgdseg.encoders import PatchEncoder, build_patch_encoder, skeleton
 from cgdseg.layers import DecoderStage, Detail, Head, Pyramid
-from cgdseg.paths import CLAIMS
 
 FORMS = {
     "anchor": "the prompts' mean is the only key of the cross-attention",
@@ -138,23 +136,17 @@ def paper_size() -> config.CGDSeg:
     return config.CGDSeg(backbone={"source": "random"}, text={"source": "random"})
 
 
-def against_claims(table: pd.DataFrame) -> pd.DataFrame:
-    """Parameters at the paper's size beside the slides' budget: part, claimed, counted, difference (%).
-
-    `table` is the parameter table of `paper_size()`; the claims stand in data/claims.yaml."""
+def paper_counts(table: pd.DataFrame) -> dict[str, int]:
+    """Parameters by the parts of the slides' budget, from the parameter table of `paper_size()`."""
     counts = table.set_index("part").parameters
-    grouped = {
-        "DINOv2": counts["DINOv2"],
-        "LoRA": counts["LoRA"],
+    return {
+        "DINOv2": int(counts["DINOv2"]),
+        "LoRA": int(counts["LoRA"]),
         "CLIP text tower": CLIP_TEXT_TOWER,
-        "grounding": counts[["text projection", "cross-attention", "norm"]].sum(),
-        "pyramid": counts["pyramid"],
-        "decoder": counts.filter(like="decoder").sum(),
-        "head": counts["head"],
-        "all trainable": table.trainable.sum(),
-        "total": counts.sum() + CLIP_TEXT_TOWER,
+        "grounding": int(counts[["text projection", "cross-attention", "norm"]].sum()),
+        "pyramid": int(counts["pyramid"]),
+        "decoder": int(counts.filter(like="decoder").sum()),
+        "head": int(counts["head"]),
+        "all trainable": int(table.trainable.sum()),
+        "total": int(counts.sum()) + CLIP_TEXT_TOWER,
     }
-    claims = pd.DataFrame(yaml.safe_load(CLAIMS.read_text())["parameters"])
-    claims["counted"] = claims.part.map(grouped).astype(int)
-    claims["difference %"] = 100 * (claims.counted / claims.claim - 1)
-    return claims.rename(columns={"claim": "claimed"})[["part", "claimed", "counted", "difference %", "slide"]]

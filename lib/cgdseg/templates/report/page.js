@@ -75,3 +75,64 @@ all("table.data, table.dataframe").forEach((table) => {
     });
   });
 });
+
+// Pictures: a click shows them as large as the window allows; Escape closes.
+const stage = document.createElement("dialog");
+stage.className = "stage";
+stage.setAttribute("aria-label", "Enlarged figure");
+stage.innerHTML = '<form method="dialog"><button>Close</button></form>';
+document.body.append(stage);
+stage.addEventListener("click", (event) => { if (event.target === stage) stage.close(); });
+stage.addEventListener("close", () => stage.querySelector("img").remove());
+all("figure > img").forEach((image) => {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "enlarge";
+  button.title = "Enlarge";
+  image.before(button);
+  button.append(image);
+  button.addEventListener("click", () => {
+    stage.prepend(image.cloneNode());
+    stage.showModal();
+  });
+});
+
+// Two pictures of one size: the second lies over the first, as far as the slider says.
+all(".compare").forEach((compare) => {
+  const slider = compare.querySelector("input");
+  const uncover = () => compare.style.setProperty("--cut", `${slider.value}%`);
+  compare.classList.add("live");
+  slider.hidden = false;
+  slider.addEventListener("input", uncover);
+  uncover();
+});
+
+// Trainings: two of them beside each other, column by column.
+const runs = document.getElementById("runs-table");
+if (runs && runs.tBodies[0].rows.length > 1) {
+  const versus = document.querySelector(".versus");
+  const choices = [...versus.querySelectorAll("select")];
+  const heads = [...runs.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+  const rows = new Map([...runs.tBodies[0].rows].map((row) => [row.dataset.run, row]));
+  choices.forEach((select, place) => {
+    select.append(...[...rows.keys()].map((name, i) => new Option(name, name, i === place, i === place)));
+  });
+  const line = (...texts) => {
+    const row = document.createElement("tr");
+    texts.forEach((text, i) => { const cell = row.insertCell(); cell.textContent = text; if (i) cell.className = "number"; });
+    return row;
+  };
+  const show = () => {
+    const [a, b] = choices.map((select) => rows.get(select.value));
+    versus.querySelector("tbody").replaceChildren(...heads.slice(2).map((head, i) => {
+      const [left, right] = [a.cells[i + 2], b.cells[i + 2]];
+      const known = left.dataset.value !== "" && right.dataset.value !== "";
+      const change = known ? Number(right.dataset.value) - Number(left.dataset.value) : 0;
+      const unit = head === "time" ? `${Math.round(change)} s` : change.toFixed(4);
+      return line(head, left.textContent, right.textContent, known ? `${change > 0 ? "+" : ""}${unit}`.replace("-", "−") : "–");
+    }));
+  };
+  choices.forEach((select) => select.addEventListener("change", show));
+  versus.hidden = false;
+  show();
+}

@@ -1,0 +1,124 @@
+"""Commands that run notebooks and write their pages."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cgdseg import paths
+from cgdseg.cli.shared import ConfigOption, app, one_line_errors
+from cgdseg.config import load_config
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def reports(
+    ctx: typer.Context,
+    config: Annotated[str, typer.Argument(help="a name in configs/, or a YAML file")] = "demo",
+    cores: Annotated[int, typer.Option(help="how many processor cores to use; 0: all")] = 0,
+):
+    """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
+    from cgdseg import jobs, notebooks, site
+
+    with one_line_errors():
+        cfg = load_config(config)
+        folder = paths.report_dir(cfg.name)
+        with notebooks.lock(folder / ".lock", f"reports {cfg.name}"):
+            for stem, reason in jobs.sweep(cfg).items():
+                notebooks.say("stale", stem, reason)
+            code = _snakemake(config, cores or _cores(), ctx.args)
+            if code or not (folder / "index.html").exists():
+                site.write_index(config)  # after a failure too: it shows what failed
+    typer.echo(f"{'something failed; see' if code else 'open'} {paths.short(folder / 'index.html')}")
+    raise typer.Exit(code)
+
+
+def _snakemake(config: str, cores: int, more: list[str]) -> int:
+    """Run the Snakefile. Its own lock is off: ours is freed by the kernel even when a process is killed."""
+    name = str(Path(config).resolve()) if Path(config).suffix else config
+    files = ["--snakefile", str(paths.ROOT / "Snakefile"), "--directory", str(paths.HOME), "--config", f"name={name}"]
+    again = ["--rerun-incomplete", "--rerun-triggers", "input", "mtime", "params", "--max-checksum-file-size", "1GB"]
+    how = ["--cores", str(cores), "--nolock", "--keep-going", "--quiet", "all"]
+    with subprocess.Popen([sys.executable, "-m", "snakemake", *files, *again, *how, *more]) as process:
+        _forward(process)
+        return process.wait()
+
+
+def _forward(process: subprocess.Popen) -> None:
+    """Ctrl-C reaches the children by itself; a SIGTERM we pass on. Either way we wait for them."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+
+
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Argument(help="a name in notebooks/, or an .ipynb file")],
+    config: ConfigOption = "demo",
+    parameter: Annotated[list[str], typer.Option("-p", "--parameter", help="NAME=VALUE")] = (),
+    minutes: Annotated[float, typer.Option(help="stop the notebook after so many minutes")] = 24 * 60,
+):
+    """Run one notebook headless, with proof that it came to its end, and write its receipt."""
+    from cgdseg import jobs, notebooks, report
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the kernel is ended too
+    with one_line_errors():
+        given = dict(_pair(word) for word in parameter)
+        job = jobs.make_job(notebook, config, given)
+        try:
+            notebooks.run_notebook(job, minutes * 60)
+        except notebooks.NotebookError as error:
+            page = report.write_page(error.failed) if error.failed else None
+            raise RuntimeError(f"{error}\nsee {paths.short(page)}" if page else str(error)) from None
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, sign, value = word.partition("=")
+    if not sign:
+        raise ValueError(f"parameter {word!r} must be NAME=VALUE")
+    return name, value
+
+
+@app.command()
+def html(
+    stems: Annotated[list[str], typer.Argument(help="executed notebooks, such as 01_data_audit")],
+    config: ConfigOption = "demo",
+):
+    """Render executed notebooks as pages that need no network."""
+    from cgdseg import report
+
+    with one_line_errors():
+        for stem in stems:
+            report.write_page(paths.executed_dir(load_config(config).name) / f"{stem}.ipynb")
+
+
+@app.command()
+def index(config: ConfigOption = "demo"):
+    """Write the page that leads to all others."""
+    from cgdseg import site
+
+    with one_line_errors():
+        site.write_index(config)
+
+
+@app.command("config")
+def show_config(
+    names: Annotated[list[str], typer.Argument(help="names in configs/, or YAML files")],
+    full: Annotated[
+        bool, typer.Option("--full", help="print every setting, defaults and inherited ones included")
+    ] = False,
+):
+    """Say whether configs are valid, and which trainings they ask for."""
+    import yaml
+
+    with one_line_errors():
+        for name in names:
+            cfg = load_config(name)
+            runs = ", ".join(run.name for run in cfg.runs())
+            typer.echo(yaml.safe_dump(cfg.model_dump(mode="json"), sort_keys=False) if full else f"{cfg.name}: {runs}")

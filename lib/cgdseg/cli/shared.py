@@ -1,0 +1,51 @@
+"""What all groups of commands share: the app that they register with, errors in one line, options given alike."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cgdseg.config import PARTS, RGB
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Text-grounded sclera segmentation: run the notebooks, predict, score, submit, audit.",
+)
+ConfigOption = Annotated[str, typer.Option("--config", help="a name in configs/, or a YAML file")]
+Folder = Annotated[Path, typer.Option(help="a folder; its sub-folders are read too")]
+Colours = Annotated[
+    list[str], typer.Option("--colour", help="PART=R,G,B of coloured masks, such as sclera=0,255,0; may be repeated")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="also write the result to this file")]
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Print what is wrong and how to mend it, without a traceback, and exit 1."""
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(1) from None
+
+
+def colour_table(words: list[str]) -> dict[str, RGB] | None:
+    """The words of --colour as a table; None when there are none. Raises ValueError."""
+    table = {}
+    for word in words:
+        part, _, numbers = word.partition("=")
+        rgb = numbers.split(",")
+        if part not in PARTS or len(rgb) != 3 or not all(n.strip().isdigit() and int(n) < 256 for n in rgb):
+            raise ValueError(f"--colour {word}: give PART=R,G,B such as sclera=0,255,0; parts: {', '.join(PARTS)}")
+        table[part] = tuple(int(n) for n in rgb)
+    return table or None
+
+
+def name_problems(problems: Iterable[str]) -> None:
+    """Print what is wrong with single files, on stderr."""
+    for problem in problems:
+        typer.secho(problem, err=True, fg="yellow")

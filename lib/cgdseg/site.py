@@ -1,0 +1,141 @@
+"""The page that leads to all others: what was asked, the results that matter, a row a training, every notebook.
+
+write_index("demo") -> reports/demo/index.html, put together from receipts and the tables that notebooks wrote."""
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader
+
+from cgdseg import paths
+from cgdseg.config import Config, config_path, load_config
+from cgdseg.files import write_atomic
+from cgdseg.jobs import Job, every_job
+from cgdseg.markup import compare_html, figure_html, table_html
+from cgdseg.outputs import located
+from cgdseg.provenance import unstamp
+from cgdseg.report import TEMPLATES, duration, looks, question_of, title_of
+
+SCORES = "headline_cross_domain.csv"  # notebook 4's table of test scores: run, dataset, F1, low, high, images
+
+
+def write_index(config: str | Path) -> Path:
+    """Write the page that leads to all others: headline results first, then every notebook and run."""
+    cfg = load_config(config)
+    jobs = every_job(config)
+    figures, tables = _headlines(cfg, jobs)
+    stand_ins = [f"{name} ({data.stand_in.n_images:,})" for name, data in cfg.datasets.items() if data.stand_in]
+    words = {
+        "config": cfg.name,
+        "look": looks(),
+        "about": _description(config_path(config)),
+        "chips": _chips(cfg),
+        "stand_ins": f"Procedural stand-ins take the place of {', '.join(stand_ins)}: rendered eyes, not photographs."
+        if stand_ins
+        else "",
+        "figures": figures,
+        "tables": tables,
+        "runs": _runs(cfg, jobs),
+        "cards": _cards(jobs),
+        "footer": "Every number on these pages was written by a notebook; its page says with which code and settings.",
+    }
+    environment = Environment(loader=FileSystemLoader(TEMPLATES / "report"), trim_blocks=True)
+    target = paths.report_dir(cfg.name) / "index.html"
+    write_atomic(target, environment.get_template("site.html.j2").render(words))
+    return target
+
+
+def _headlines(cfg: Config, jobs: list[Job]) -> tuple[list[str], list[str]]:
+    """Figures and tables called headline*, in the order of their notebooks, with the words these gave them."""
+    receipts = [json.loads(job.receipt.read_text()) for job in jobs if job.receipt.is_file()]
+    shown = {located(name): words for receipt in receipts for name, words in receipt["shown"].items()}
+    chosen = [path for path in shown if path.name.startswith("headline") and path.is_file()]
+    figures = [_figure(path, shown[path]) for path in chosen if path.parent.name == "figures"]
+    read = [(path, shown[path]["caption"], *unstamp(pd.read_csv(path))) for path in chosen if _is_table(path)]
+    return [f for f in figures if f], [
+        table_html(table, words, origin, f"tables/{path.name}") for path, words, table, origin in read
+    ]
+
+
+def _figure(path: Path, words: dict[str, str]) -> str:
+    """A figure; where it is the first of two under a slider, both; "" for the second."""
+    if path.stem.endswith("-above"):
+        return ""
+    above = path.with_stem(path.stem.removesuffix("-below") + "-above")
+    if path.stem.endswith("-below") and above.is_file():
+        return compare_html(path, above, words["alt"], words["caption"])
+    return figure_html(path, **words, full="" if path.suffix == ".svg" else f"figures/{path.name}")
+
+
+def _is_table(path: Path) -> bool:
+    return path.parent.name == "tables" and not path.stem.endswith("-data")
+
+
+def _runs(cfg: Config, jobs: list[Job]) -> dict:
+    """A row a training: status, minutes, and F1 with its interval on each test set.
+
+    Returns heads, the names of columns, and rows: what `_entry` says, and cells, a (text, number to sort by) each."""
+    path = paths.tables_dir(cfg.name) / SCORES
+    table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["run", "dataset"])
+    datasets = list(dict.fromkeys(table.dataset))
+    scored = {(row.run, row.dataset): row for row in table.itertuples()}
+    rows = []
+    for job in (job for job in jobs if job.run):
+        entry = _entry(job)
+        cells = [_score(scored.get((job.run.name, dataset))) for dataset in datasets]
+        rows.append(entry | {"cells": [(entry["time"], entry["seconds"]), *cells]})
+    return {"heads": ["time", *(f"F1, {name}" for name in datasets)], "rows": rows}
+
+
+def _score(row) -> tuple[str, float | str]:
+    """F1 (low–high; n images) in words, and the number to sort by."""
+    if row is None:
+        return "–", ""
+    interval = f"{row.low:.3f}–{row.high:.3f}; " if pd.notna(row.low) else ""
+    return f"{row.F1:.4f} ({interval}{row.images} images)", row.F1
+
+
+def _cards(jobs: list[Job]) -> list[dict]:
+    """One card per notebook, one entry per run of it."""
+    cards = {}
+    for job in jobs:
+        cells = json.loads(job.notebook.read_text())["cells"]
+        number, _, name = job.notebook.stem.partition("_")
+        title = re.sub(r"^[\d.\s·:–-]+", "", title_of(cells)) or name.replace("_", " ")
+        card = cards.setdefault(
+            job.notebook, {"number": number, "title": title, "question": question_of(cells), "entries": []}
+        )
+        card["entries"].append(_entry(job))
+    return list(cards.values())
+
+
+def _entry(job: Job) -> dict:
+    source = next((path for path in (job.failed, job.executed) if path.is_file()), None)
+    about = json.loads(source.read_text())["metadata"].get("cgdseg", {}) if source else {}
+    status = "failed" if "fault" in about else "done" if source else "waiting"
+    return {
+        "label": job.run.name if job.run else "read the notebook",
+        "page": f"{source.stem}.html" if source else None,
+        "status": status,
+        "words": "not run yet" if status == "waiting" else status,
+        "time": duration(about.get("provenance", {}).get("seconds")),
+        "seconds": about.get("provenance", {}).get("seconds", ""),
+        "fault": unescape(about.get("fault", "")),
+    }
+
+
+def _chips(cfg: Config) -> list[str]:
+    seeds = f"{len(cfg.seeds)} seeds" if len(cfg.seeds) > 1 else f"seed {cfg.seeds[0]}"
+    sizes = [f"{name} {system.input_size[0]}×{system.input_size[1]}" for name, system in cfg.systems.items()]
+    conditions = [f"trained on {name}" for name in cfg.conditions]
+    return [*sizes, *conditions, seeds, f"{cfg.training.epochs} epochs", f"{cfg.splits.protocol} split"]
+
+
+def _description(path: Path) -> str:
+    """The comment a config file opens with."""
+    lines = path.read_text().splitlines()
+    end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return " ".join(line.lstrip("# ").strip() for line in lines[:end])
