@@ -1,9 +1,11 @@
 """Trained runs on validation and test images, scored at the competition's size.
 
-evaluate_runs(cfg) -> one row an image and run, and one row a dataset, run and threshold."""
+evaluate_runs(cfg) -> Tables: one row an image and run; F1 by threshold; counts of probabilities."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,18 +13,18 @@ from tqdm import tqdm
 
 from cgdseg import paths
 from cgdseg.baselines import BASELINES
-from cgdseg.calibration import calibration_error, reliability
 from cgdseg.config import Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
 from cgdseg.inference import Segmenter, load_segmenter
-from cgdseg.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
+from cgdseg.metrics import pooled_scores
+from cgdseg.scoring import THRESHOLDS, Tally  # noqa: F401  those who try thresholds look for them here
 from cgdseg.statistics import subject_means
 from cgdseg.systems import trace
 from cgdseg.training import SCLERA, read_run
 
-THRESHOLDS = np.arange(0.05, 0.96, 0.05).round(2)
+ABOUT = ["dataset", "subject", "eye", "gaze", "sclera", "brightness", "blur"]  # the manifest's, as it measures them
 
 
 def trained_runs(cfg: Config) -> list[Run]:
@@ -43,80 +45,72 @@ def segmenter_of(cfg: Config, run: Run, device: str | None = None) -> Segmenter:
     return load_segmenter(folder, device)
 
 
-def evaluate_runs(cfg: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score every trained run on its validation and test images.
+class Tables(NamedTuple):
+    """What evaluation finds out, as three tables.
 
-    Returns (scores, sweep). scores: run, system, condition, seed, part, image_id, dataset, label, subject, gaze,
-    tp, fp, fn, error, pixels, f1, iou, precision, recall, mae. sweep: run, part, dataset, threshold, f1."""
-    tables = [evaluate_run(cfg, run) for run in tqdm(trained_runs(cfg), desc="runs")]
-    rows, sweeps = zip(*tables, strict=True)
-    return pd.concat(rows, ignore_index=True), pd.concat(sweeps, ignore_index=True)
+    scores: run, system, condition, seed, part, image_id, ABOUT it, label, tp, fp, fn, error, pixels, and every score of
+    `scoring.EVERY_SCORE`, a row an image; sweep: run, part, dataset, threshold, f1; levels: run, part, dataset, level,
+    pixels, found, said (`scoring.Tally`)."""
+
+    scores: pd.DataFrame
+    sweep: pd.DataFrame
+    levels: pd.DataFrame
 
 
-def evaluate_run(cfg: Config, run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+Predictor = Callable[[list[str]], np.ndarray]  # image ids -> probabilities (B, H, W) at the size of scoring
+
+
+def evaluate_runs(cfg: Config) -> Tables:
+    """Score every trained run on its validation and test images. Raises FileNotFoundError when none is trained."""
+    return _stack([evaluate_run(cfg, run) for run in tqdm(trained_runs(cfg), desc="runs")])
+
+
+def evaluate_run(cfg: Config, run: Run) -> Tables:
     segmenter = segmenter_of(cfg, run)
-    people = load_manifest(cfg).set_index("image_id")[["dataset", "subject", "gaze"]]
-    tables, sweeps = [], []
-    for part in ("val", "test"):
-        ids = list(dict.fromkeys(part_ids(cfg, run.condition, part)))
-        counts, curves = _count(cfg, segmenter, ids)
-        table = pd.DataFrame({"part": part, "image_id": ids}).join(people, on="image_id").join(counts)
-        table["label"] = table.dataset.map(cfg.label)
-        tables.append(table.join(scores(counts)))
-        sweeps.append(pd.DataFrame(curves, columns=THRESHOLDS).assign(part=part, dataset=table.label))
-    table = pd.concat(tables, ignore_index=True)
-    for place, (name, value) in enumerate({"run": run.name, **run.model_dump()}.items()):
-        table.insert(place, name, value)
-    sweep = pd.concat(sweeps).groupby(["part", "dataset"]).mean().rename_axis(columns="threshold").stack()
-    return table, sweep.rename("f1").reset_index().assign(run=run.name)
+    pixels = open_cache(cfg, segmenter.input_size)
+
+    def predict(ids: list[str]) -> np.ndarray:
+        return np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in ids], cfg.evaluation.size))
+
+    named = {"run": run.name, **run.model_dump()}
+    parts = {part: list(dict.fromkeys(part_ids(cfg, run.condition, part))) for part in ("val", "test")}
+    return _stack([score_images(cfg, predict, part, ids, named) for part, ids in parts.items()])
 
 
-def _count(cfg: Config, segmenter: Segmenter, ids: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Pixel counts at cfg.evaluation.size, an image a row, and F1 at each of THRESHOLDS (N, T)."""
-    pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
-    counts, curves = [], []
-    step = cfg.evaluation.batch_size
-    for start in tqdm(range(0, len(ids), step), desc=segmenter.name, leave=False):
-        batch = ids[start : start + step]
-        probs = np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in batch], cfg.evaluation.size))
-        masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch])
-        counts.append(count_pixels(probs, masks, cfg.evaluation.threshold))
-        curves.append(f1_by_threshold(probs, masks, THRESHOLDS))
-    return pd.concat(counts, ignore_index=True), np.concatenate(curves)
-
-
-def evaluate_references(cfg: Config) -> pd.DataFrame:
+def evaluate_references(cfg: Config) -> Tables:
     """Score what needs no training here on the test images: the release model, and predictors that learned nothing.
 
-    Rows as those of `evaluate_runs`; the names stand in `run`."""
-    release = load_segmenter()
-    predictors = {"release": lambda image: release.predict([image])[0], **BASELINES}
-    people = load_manifest(cfg).set_index("image_id")[["dataset", "subject", "gaze"]]
-    ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
-    truth = open_cache(cfg, cfg.evaluation.size)
-    rows = [truth.row(image_id) for image_id in ids]
-    tables = []
-    for name, predict in predictors.items():
-        pairs = ((predict(truth.images[row])[None], (truth.labels[row] == SCLERA)[None]) for row in rows)
-        counts = pd.concat([count_pixels(prob, mask) for prob, mask in pairs], ignore_index=True)
-        table = pd.DataFrame({"part": "test", "image_id": ids}).join(people, on="image_id").join(counts)
-        table = table.assign(run=name, system=name, condition=name, label=table.dataset.map(cfg.label))
-        tables.append(table.join(scores(counts)))
-    return pd.concat(tables, ignore_index=True)
-
-
-def release_reliability(cfg: Config, n: int = 60) -> pd.DataFrame:
-    """Reliability (`calibration.reliability`) of the release model on up to n test images of each dataset."""
+    Tables as those of `evaluate_runs`, without a seed; the names stand in `run`, `system` and `condition`."""
     release, truth = load_segmenter(), open_cache(cfg, cfg.evaluation.size)
-    ids = pd.DataFrame({"image_id": part_ids(cfg, next(iter(cfg.conditions)), "test")})
-    ids["dataset"] = ids.image_id.str.split("/").str[0]
-    tables = []
-    for dataset, group in ids.groupby("dataset", sort=False):
-        rows = [truth.row(i) for i in group.image_id.sample(min(n, len(group)), random_state=0)]
-        probs = np.stack(release.predict(list(truth.images[rows])))
-        found = reliability(probs, truth.labels[rows] == SCLERA)
-        tables.append(found.assign(dataset=cfg.label(dataset), error=calibration_error(found, foreground=True)))
-    return pd.concat(tables, ignore_index=True)
+    predictors = {"release": lambda image: release.predict([image])[0], **BASELINES}
+    ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
+    found = []
+    for name, one in predictors.items():
+
+        def predict(ids: list[str], one=one) -> np.ndarray:
+            return np.stack([one(truth.images[truth.row(i)]) for i in ids])
+
+        found.append(score_images(cfg, predict, "test", ids, dict.fromkeys(["run", "system", "condition"], name)))
+    return _stack(found)
+
+
+def score_images(cfg: Config, predict: Predictor, part: str, ids: list[str], named: dict) -> Tables:
+    """Score a predictor on images, a batch at a time; `named` is written into the scores, its run into all tables."""
+    people, truth = load_manifest(cfg).set_index("image_id")[ABOUT], open_cache(cfg, cfg.evaluation.size)
+    table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(people, on="image_id")
+    table["label"] = table.dataset.map(cfg.label)
+    tally, step = Tally(cfg.evaluation.threshold), cfg.evaluation.batch_size
+    for start in tqdm(range(0, len(ids), step), desc=named["run"], leave=False):
+        batch = table.iloc[start : start + step]
+        probs = predict(batch.image_id.tolist())
+        masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch.image_id])
+        tally.add(batch.label.tolist(), probs, masks)  # the one place where every prediction meets its truth
+    rest = tally.sweep(), tally.levels()
+    return Tables(table.join(tally.scores()), *(more.assign(run=named["run"], part=part) for more in rest))
+
+
+def _stack(found: list[Tables]) -> Tables:
+    return Tables(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
 
 
 def cross_domain(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,21 +1,44 @@
-"""Means with honest intervals: images of one person resemble each other, so people are resampled, not images."""
+"""Means with honest intervals: images of one person resemble each other, so people are resampled, not images.
+
+Tables of one row an image with a `subject` column -> means, differences between runs, spreads over seeds."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
+from scipy.stats import permutation_test, rankdata
+
+RUN = ["system", "condition"]  # what a run is, apart from its seed
 
 
 def subject_means(scores: pd.DataFrame, by: list[str], score: str = "f1", n_resamples: int = 2000) -> pd.DataFrame:
     """Mean over images with a 95 % percentile interval from a bootstrap over subjects, a row a group.
 
-    `scores` has one row an image with a `subject` column. Returns columns: by..., score, low, high, images, subjects;
-    with fewer than two subjects there is no interval (NaN)."""
+    `scores` has one row an image with a `subject` column; images without a score (NaN) are left out. Returns columns:
+    by..., score, low, high, images, subjects; with fewer than two subjects there is no interval (NaN)."""
     rows = []
     for key, group in scores.groupby(by, sort=False):
+        group = group[group[score].notna()]
         low, high = bootstrap_interval(group, score, n_resamples)
         found = {score: group[score].mean(), "low": low, "high": high}
         counts = {"images": len(group), "subjects": group.subject.nunique()}
         rows.append(dict(zip(by, key, strict=True)) | found | counts)
     return pd.DataFrame(rows, columns=[*by, score, "low", "high", "images", "subjects"])
+
+
+def several_means(scores: pd.DataFrame, by: list[str], names: dict[str, str]) -> pd.DataFrame:
+    """`subject_means` of several scores side by side, each under its name of `names` with "low" and "high" after it.
+
+    Further columns: images, subjects, and unscored, the most images that one of the scores does not exist for."""
+    table = scores.groupby(by, sort=False).agg(images=("subject", "size"), subjects=("subject", "nunique"))
+    fewest = table.images
+    parts = []
+    for score, name in names.items():
+        found = subject_means(scores, by, score).set_index(by)
+        fewest = np.minimum(fewest, found.images)
+        columns = {score: name, "low": f"{name} low", "high": f"{name} high"}
+        parts.append(found[list(columns)].rename(columns=columns))
+    return pd.concat([*parts, table.assign(unscored=table.images - fewest)], axis=1).reset_index()
 
 
 def crossed_interval(values: np.ndarray, n_resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
@@ -38,3 +61,93 @@ def bootstrap_interval(group: pd.DataFrame, score: str, n_resamples: int, seed: 
     sums, counts = people[draws].sum(axis=1).T
     low, high = np.percentile(sums / counts, [2.5, 97.5])
     return float(low), float(high)
+
+
+def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f1", n_resamples: int = 9999) -> dict:
+    """How much higher `second` scores than `first` on the images that both have: their mean difference.
+
+    low, high: 95 % bootstrap interval over subjects. p: two-sided, from flipping the sign of whole subjects, which is
+    fair where the two runs could be exchanged; every flip is tried if there are at most n_resamples, so K subjects can
+    show no p below 2 / 2^K. d: Cohen's d of paired values, the subjects' mean differences over their standard
+    deviation. Both are NaN below two subjects; d also where all subjects differ alike. Further: images, subjects."""
+    both = first[["image_id", "subject", score]].merge(
+        second[["image_id", score]], on="image_id", suffixes=("", " second")
+    )
+    both = both.assign(change=both[f"{score} second"] - both[score]).dropna(subset="change")
+    people = both.groupby("subject").change.agg(["sum", "mean"])
+    low, high = bootstrap_interval(both, "change", 2000)
+    found = {"change": both.change.mean(), "low": low, "high": high, "p": np.nan, "d": np.nan}
+    if len(people) > 1:
+        spread = people["mean"].std()
+        sums = people["sum"].to_numpy()
+        flipped = permutation_test(
+            (sums, np.zeros_like(sums)), _difference, permutation_type="samples", n_resamples=n_resamples,
+            vectorized=True, rng=np.random.default_rng(0),
+        )  # fmt: skip
+        found |= {"p": float(flipped.pvalue), "d": people["mean"].mean() / spread if spread > 1e-12 else np.nan}
+    return found | {"images": len(both), "subjects": len(people)}
+
+
+def _difference(ours: np.ndarray, theirs: np.ndarray, axis: int) -> np.ndarray:
+    """Exchanging a subject's sum with zero is flipping its sign."""
+    return ours.sum(axis=axis) - theirs.sum(axis=axis)
+
+
+def compare_runs(scores: pd.DataFrame, by: str = "label", score: str = "f1") -> pd.DataFrame:
+    """`paired_difference` for every two trainings that differ in one thing only, condition or system, in each `by`.
+
+    Seeds are averaged image by image first. p (Holm) holds p adjusted for all rows of the table (`holm`), so that the
+    chance of any false finding among them stays below the level it is held against. Columns: by, first, second, then
+    those of `paired_difference`; first is the one that the config names first. Conditions come before systems."""
+    keys = [*RUN, by, "image_id", "subject"]
+    means = scores.groupby(keys, sort=False, as_index=False)[score].mean()
+    trainings = list(means.groupby(RUN, sort=False))
+    rows = []
+    pairs = [(a, b) for a, b in itertools.combinations(trainings, 2) if sum(map(str.__ne__, a[0], b[0])) == 1]
+    for (one, first), (other, second) in sorted(pairs, key=lambda pair: pair[0][0][0] != pair[1][0][0]):
+        for name, mine in first.groupby(by, sort=False):
+            theirs = second[second[by] == name]
+            if mine.image_id.isin(theirs.image_id).any():
+                words = {by: name, "first": "-".join(one), "second": "-".join(other)}
+                rows.append(words | paired_difference(mine, theirs, score))
+    columns = [by, "first", "second", "change", "low", "high", "p", "d", "images", "subjects"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(columns.index("p") + 1, "p (Holm)", holm(table.p.to_numpy(float)))
+    return table
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values (N,) adjusted for N tests by Holm's step-down method (1979); NaN was no test and stays."""
+    adjusted, tested = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def seed_spread(scores: pd.DataFrame, by: list[str], score: str = "f1") -> pd.DataFrame:
+    """How far seeds alone move the mean: by..., seeds, their mean, sd (of one seed, NaN for one), least and most."""
+    each = scores.groupby([*by, "seed"], sort=False)[score].mean()
+    names = {"seeds": "size", score: "mean", "sd": "std", "least": "min", "most": "max"}
+    return each.groupby(level=by, sort=False).agg(**names).reset_index()
+
+
+def rank_correlation(scores: pd.DataFrame, factor: str, score: str = "f1", n_resamples: int = 500) -> dict:
+    """Spearman's rank correlation over images, with a 95 % interval from a bootstrap over subjects.
+
+    Keys: rho, low, high, images, subjects; NaN where either value is the same for all images."""
+    values, people = scores[[factor, score]].to_numpy(float), scores.groupby("subject").indices
+    rho, low, high = _spearman(values), np.nan, np.nan
+    if len(people) > 1 and not np.isnan(rho):
+        rng, rows = np.random.default_rng(0), list(people.values())
+        draws = rng.integers(len(rows), size=(n_resamples, len(rows)))
+        found = [_spearman(values[np.concatenate([rows[k] for k in draw])]) for draw in draws]
+        low, high = np.nanpercentile(found, [2.5, 97.5])
+    return {"rho": rho, "low": float(low), "high": float(high), "images": len(scores), "subjects": len(people)}
+
+
+def _spearman(values: np.ndarray) -> float:
+    ranks = rankdata(values, axis=0)
+    if (np.ptp(ranks, axis=0) == 0).any():
+        return np.nan
+    return float(np.corrcoef(ranks.T)[0, 1])

@@ -1,10 +1,12 @@
 """Every figure of the notebooks: tables or pictures in, a matplotlib Figure out; nothing is saved or shown here."""
 
 from cgdseg.plots.comparison import score_against_cost, verdicts_by_slide
+from cgdseg.plots.curves import precision_recall, reliability, threshold_sweep
 from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, distributions
+from cgdseg.plots.factors import differences, factors, people
 from cgdseg.plots.gap import by_gaze, changes, gap_chart
 from cgdseg.plots.model import artefacts, cost_curves, energy_picture, key_maps, stage_pictures, token_picture
-from cgdseg.plots.scores import case_gallery, release_picture, reliability, score_bars, showcase, threshold_sweep
+from cgdseg.plots.scores import case_gallery, release_picture, score_bars, showcase
 from cgdseg.plots.style import bars, gallery
 from cgdseg.plots.training import training_curves
 
@@ -18,11 +20,15 @@ __all__ = [
     "colour_scatter",
     "contact_sheet",
     "cost_curves",
+    "differences",
     "distributions",
     "energy_picture",
+    "factors",
     "gallery",
     "gap_chart",
     "key_maps",
+    "people",
+    "precision_recall",
     "release_picture",
     "reliability",
     "score_against_cost",

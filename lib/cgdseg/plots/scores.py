@@ -3,19 +3,23 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from cgdseg.pictures import errors, outline
 from cgdseg.plots.style import gallery
 
 
-def case_gallery(cases: list) -> Figure:
-    """Image and coloured errors of each `evaluation.Case`, a row a dataset."""
-    rows: dict[str, list] = {}
+def case_gallery(cases: list, per_row: int = 3) -> Figure:
+    """Image and coloured errors of each `evaluation.Case`, `per_row` cases of one dataset a row."""
+    pairs: dict[str, list] = {}
     for case in cases:
         coloured = errors(case.image, case.predicted, case.truth)
-        rows.setdefault(case.label, []).extend([(case.title, case.image), (case.image_id.partition("/")[2], coloured)])
+        pair = [(case.title, case.image), (case.image_id.partition("/")[2], coloured)]
+        pairs.setdefault(case.label, []).append(pair)
+    rows = {}
+    for label, same in pairs.items():
+        for number, start in enumerate(range(0, len(same), per_row)):
+            rows[label + number * " "] = sum(same[start : start + per_row], [])
     return gallery(rows)
 
 
@@ -45,32 +49,6 @@ def score_bars(table: pd.DataFrame, score: str = "f1") -> Figure:
     axis.set(xticks=np.arange(len(datasets)), xticklabels=datasets, ylabel="F1, mean over images", ylim=(0, 1.08))
     axis.grid(axis="x", visible=False)
     figure.legend(frameon=False, loc="outside upper center", ncols=3)
-    return figure
-
-
-def threshold_sweep(table: pd.DataFrame, chosen: float) -> Figure:
-    """Mean F1 against the threshold, a panel a dataset, a line a run; the threshold in use is marked."""
-    grid = sns.relplot(
-        table, x="threshold", y="f1", hue="run", style="run", col="dataset", kind="line", height=2.8, aspect=1.15
-    )
-    for axis in grid.axes.flat:
-        axis.axvline(chosen, color="0.6", linewidth=1, linestyle=":")
-        best = table[table.dataset == axis.get_title().removeprefix("dataset = ")].groupby("run").f1.idxmax()
-        for row in table.loc[best].itertuples():
-            axis.plot(row.threshold, row.f1, marker="v", color="0.25", markersize=5)
-    grid.set_titles("{col_name}").set_axis_labels("threshold", "F1, mean over images")
-    grid.legend.set_title("")
-    return grid.figure
-
-
-def reliability(table: pd.DataFrame) -> Figure:
-    """Share of sclera among pixels against the probability given to them, a line a dataset; the diagonal is ideal."""
-    figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
-    axis.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
-    for name, rows in table.groupby("dataset", sort=False):
-        axis.plot(rows.said, rows.found, marker="o", markersize=4, label=f"{name} (error {rows.error.iloc[0]:.3f})")
-    axis.set(xlabel="probability of sclera", ylabel="share of sclera among these pixels", xlim=(0, 1), ylim=(0, 1))
-    axis.legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -1,0 +1,98 @@
+"""Tables of notebook 4: tables of scores (`evaluation.Tables`) in, frames to read out. All are about test images."""
+
+import numpy as np
+import pandas as pd
+
+from cgdseg.calibration import FOREGROUND, calibration_error, precision_recall, reliability_of
+from cgdseg.scoring import levels_of
+from cgdseg.statistics import compare_runs, rank_correlation, seed_spread, several_means, subject_means
+
+BY = ["run", "dataset"]
+EVERYTHING = "all test sets"
+FEWEST = 3  # images of a person: resampling two says nothing
+FACTORS = {"sclera": "share of sclera", "brightness": "brightness", "blur": "sharpness"}  # "blur" falls with blur
+
+
+def of_test(table: pd.DataFrame) -> pd.DataFrame:
+    """The test images of a table of scores, datasets under their labels, people told apart between datasets."""
+    test = table[table.part == "test"]
+    return test.assign(dataset=test.label, subject=test.dataset + "/" + test.subject)
+
+
+def borders(scores: pd.DataFrame) -> pd.DataFrame:
+    """Boundary F within 1 and 2 pixels and the 95 % Hausdorff distance, with intervals; a row a run and dataset."""
+    names = {"boundary_f_1px": "BF 1", "boundary_f_2px": "BF 2", "hd95": "HD95"}
+    table = several_means(of_test(scores), BY, names)
+    return table.rename(columns={"unscored": "both empty"})
+
+
+def calibration(scores: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
+    """Brier score and calibration error, over all pixels and in the foreground, and predictions without any sclera.
+
+    "fg" is the foreground. Means over images; its error with an interval, and once more for all pixels of a dataset
+    together. "said - found" is the mean probability of that foreground less the share of sclera in it: above zero,
+    too bold."""
+    test = of_test(scores)
+    table = several_means(test, BY, {"ece_foreground": "ECE fg"})
+    means = test.groupby(BY)[["brier", "brier_foreground", "ece", "empty"]].mean()
+    bins = reliability(levels)
+    bins = bins[bins.low >= FOREGROUND - 1e-9]
+    sums = bins.assign(over=(bins.said - bins.found) * bins.pixels).groupby(BY)[["over", "pixels"]].sum()
+    pooled = bins.groupby(BY).apply(lambda rows: calibration_error(rows), include_groups=False)
+    more = {"Brier": means.brier, "Brier fg": means.brier_foreground, "ECE": means.ece}
+    rest = {"pooled": pooled, "said - found": sums.over / sums.pixels, "empty %": 100 * means["empty"]}
+    left, right = (pd.DataFrame(columns) for columns in (more, rest))
+    kept = [name for name in table if name.startswith("ECE")]
+    return table[[*BY, *kept, "images"]].join(right, on=BY).join(left, on=BY)[[*BY, *left, *kept, *right, "images"]]
+
+
+def reliability(levels: pd.DataFrame) -> pd.DataFrame:
+    """`calibration.reliability` of every run on every test set: run, dataset, low, high, pixels, said, found."""
+    return _each(levels, reliability_of)
+
+
+def curves(levels: pd.DataFrame) -> pd.DataFrame:
+    """Precision and recall of every run on every test set: run, dataset, threshold, precision, recall."""
+    return _each(levels, precision_recall)
+
+
+def _each(levels: pd.DataFrame, view) -> pd.DataFrame:
+    groups = levels_of(levels[levels.part == "test"], BY)
+    return pd.concat([view(counts).assign(**dict(zip(BY, key, strict=True))) for key, counts in groups])
+
+
+def differences(scores: pd.DataFrame) -> pd.DataFrame:
+    """`statistics.compare_runs` on every test set and, first, on all of them together; Holm within each of these.
+
+    Together there are more people, so that more can be told; an image counts the same whichever set it is from."""
+    test = of_test(scores)
+    sets = dict(list(test.groupby("dataset", sort=False)))
+    if len(sets) > 1:
+        sets = {EVERYTHING: test.assign(dataset=EVERYTHING)} | sets
+    return pd.concat([compare_runs(rows, by="dataset") for rows in sets.values()], ignore_index=True)
+
+
+def seeds(scores: pd.DataFrame) -> pd.DataFrame:
+    """Test F1 by seed: a row a training and dataset, with the seeds' mean, spread, least and most."""
+    return seed_spread(of_test(scores), ["system", "condition", "dataset"]).rename(columns={"f1": "mean F1"})
+
+
+def people(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean F1 of each person: run, dataset, person, f1, low, high, images.
+
+    The interval is over the images of this person; one with fewer than FEWEST images has none."""
+    test = of_test(scores)
+    persons = test.assign(person=test.subject.str.split("[/:]").str[-1], subject=test.image_id)
+    table = subject_means(persons, [*BY, "person"]).drop(columns="subjects")
+    table.loc[table.images < FEWEST, ["low", "high"]] = np.nan
+    return table
+
+
+def associations(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rank correlation of F1 with FACTORS, with 95 % intervals over people; a row a run, dataset and factor."""
+    rows = [
+        dict(zip(BY, key, strict=True)) | {"factor": name} | rank_correlation(group, factor)
+        for key, group in of_test(scores).groupby(BY, sort=False)
+        for factor, name in FACTORS.items()
+    ]
+    return pd.DataFrame(rows)
