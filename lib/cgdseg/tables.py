@@ -67,7 +67,8 @@ def caches(opened: list[PixelCache]) -> pd.DataFrame:
 def run_parts(cfg: Config, run: Run) -> pd.DataFrame:
     """What one run trains on, validates on and is tested on: distinct images, and entries an epoch, by dataset."""
     rows, streamed = [], cfg.streamed(run)
-    splits = load_splits(cfg).query("protocol == @cfg.splits.protocol and condition == @run.condition")
+    splits = load_splits(cfg)
+    splits = splits[(splits.protocol == cfg.protocol(run.condition)) & (splits.condition == run.condition)]
     for part in [part for part in ("train", "val", "test") if (splits.part == part).any()]:
         if part == "train" and streamed:
             images = streamed * cfg.training.epochs
