@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.config import Config, Run
-from cgdseg.data.audit import exact_duplicates, near_duplicates
+from cgdseg.data.audit import exact_duplicates
 from cgdseg.data.cache import PixelCache
+from cgdseg.data.copies import ALIKE
+from cgdseg.data.radius import Calibration
 from cgdseg.data.splits import load_splits, part_ids, select_ids
 from cgdseg.paths import RESULTS
 from cgdseg.statistics import crossed_interval
@@ -40,11 +42,29 @@ def by_dataset(manifest: pd.DataFrame, cfg: Config) -> Iterator[tuple[str, pd.Da
     return ((name, groups[name]) for name in cfg.datasets if name in groups)
 
 
-def duplicates(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Exact and near copies in one table: first, second, kind, bits apart, same_subject."""
-    exact = exact_duplicates(manifest).assign(kind="same bytes", bits=0)
-    near = near_duplicates(manifest).assign(kind="look alike").rename(columns={"distance": "bits"})
-    return pd.concat([exact, near], ignore_index=True)[["first", "second", "kind", "bits", "same_subject"]]
+def duplicates(manifest: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
+    """Exact copies and near ones (`copies.near_copies`) in one table."""
+    exact = exact_duplicates(manifest).assign(kind="same bytes", distance=0, turned="as it is", alike=1.0)
+    table = pd.concat([exact, near.assign(kind="one picture")], ignore_index=True)
+    names = {"distance": "bits apart", "alike": "correlation", "same_subject": "same person"}
+    return table[["first", "second", "kind", "turned", *names]].rename(columns=names)
+
+
+def searched(found: Calibration) -> pd.DataFrame:
+    """What the search for copies finds of those that were made, and takes for copies of different people's images."""
+    rows = []
+    for change, made in found.copies.groupby("change", sort=False):
+        within = made.distance <= found.radius
+        both = within & (made.alike >= ALIKE)
+        rows.append((change, made.promised.iloc[0], len(made), made.distance.median(), within.mean(), both.mean()))
+    names = ["pair", "promised", "pairs", "bits apart (median)", "within the radius %", "found %"]
+    table = pd.DataFrame(rows, columns=names)
+    table["promised"] = table.promised.map({True: "yes", False: "no"})
+    n = int(found.strangers.sum())
+    middle = int(np.searchsorted(found.strangers.cumsum(), n / 2))
+    table.loc[len(table)] = ["two people", "", n, middle, found.strangers_within(), np.nan]
+    table[names[-2:]] *= 100
+    return table
 
 
 def parts(splits: pd.DataFrame, manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
@@ -111,7 +131,7 @@ def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
 
 def overlap(found: pd.DataFrame) -> pd.DataFrame:
     """The rows of `audit.overlap` in words that a reader understands; shares are of the second part, in per cent."""
-    names = {"images": "shared images", "files": "shared files", "subjects": "shared subjects"}
+    names = {"images": "shared images", "files": "shared files", "alike": "near copies", "subjects": "shared subjects"}
     shares = {"% of images": 100 * found.share_of_images, "% of subjects": 100 * found.share_of_subjects}
     table = found.rename(columns=names).assign(**shares)
     return table[["protocol", "condition", "parts", *names.values(), *shares]]

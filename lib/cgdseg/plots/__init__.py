@@ -1,6 +1,6 @@
 """Every figure of the notebooks: tables or pictures in, a matplotlib Figure out; nothing is saved or shown here."""
 
-from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, distributions
+from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, copies_and_strangers, distributions
 from cgdseg.plots.gap import by_gaze, changes, gap_chart
 from cgdseg.plots.model import artefacts, cost_curves, energy_picture, key_maps, stage_pictures, token_picture
 from cgdseg.plots.scores import case_gallery, release_picture, reliability, score_bars, showcase, threshold_sweep
@@ -16,6 +16,7 @@ __all__ = [
     "changes",
     "colour_scatter",
     "contact_sheet",
+    "copies_and_strangers",
     "cost_curves",
     "distributions",
     "energy_picture",
