@@ -2,6 +2,24 @@
 
 import pandas as pd
 
+from cgdseg.data.copies import ALIKE
+from cgdseg.data.radius import Calibration
+
+
+def read_search(found: Calibration) -> str:
+    """What the search for near copies finds, and what it would take for one by mistake, in words."""
+    promised, more = found.copies[found.copies.promised], found.copies[~found.copies.promised]
+    beyond = ((more.distance <= found.radius) & (more.alike >= ALIKE)).mean()
+    n, pairs = int(found.strangers[: found.radius + 1].sum()), int(found.strangers.sum())
+    likest = found.likest.alike.max() if len(found.likest) else 0
+    return (
+        f"The radius is {found.radius} bits of 256. Of {len(promised)} copies of the promised kinds the search finds "
+        f"{100 * (1 - found.missed()):.1f} %, of {len(more)} that were cut more {100 * beyond:.0f} %. Of {pairs:,} pairs "
+        f"of different people {n:,} lie within the radius and need the second look. Of the {len(found.likest)} nearest of "
+        f"these pairs the likest correlates by {likest:.2f}; of the promised copies the least like does by "
+        f"{promised.alike.min():.2f}; the border is {ALIKE}."
+    )
+
 
 def read_gaps(gaps: pd.DataFrame) -> str:
     """The gap table in words."""
