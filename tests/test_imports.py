@@ -22,7 +22,7 @@ ORDER = [
     "cgdseg.systems cgdseg.progress cgdseg.artefacts",
     "cgdseg.training",
     "cgdseg.inference cgdseg.ssbc cgdseg.rehearsal",
-    "cgdseg.evaluation cgdseg.domain_gap cgdseg.tables cgdseg.release",
+    "cgdseg.evaluation cgdseg.leakage cgdseg.domain_gap cgdseg.tables cgdseg.release",
     "cgdseg.plots",
     "cgdseg.jobs",
     "cgdseg.notebooks",

@@ -246,3 +246,29 @@ def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
     shares = {"share won back %": 100 * table["share won back"], "closed, slides' way %": 100 * table["share closed"]}
     columns = ["system", "condition", "dataset", "test f1 synthetic", "test f1", "change", *shares]
     return for_reading(table.assign(**shares), columns)
+
+
+def leak_reported(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `leakage.reported`."""
+    shown = table.rename(columns={"images": "published images", "subjects": "published subjects"})
+    sides = [f"{side} {what}" for side in ("honest", "published") for what in ("f1", "low", "high", "images")]
+    return _leak(shown, ["system", "dataset", *sides, "honest subjects", "inflation", "low", "high"])
+
+
+def leak_same(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `leakage.same_images`; shares are in per cent."""
+    shares = {f"% of {what} trained on": 100 * table[f"{what} trained on"] for what in ("images", "subjects")}
+    columns = ["images", "subjects", "honest f1", "published f1", "change", "low", "high", "p", "effect", *shares]
+    return _leak(table.assign(**shares), ["system", "dataset", *columns])
+
+
+def leak_exposure(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `leakage.by_exposure`."""
+    return _leak(table, [name for name in table.columns if name != "pair"])
+
+
+def _leak(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Columns under readers' names; which conditions were compared stands in front where there are several pairs."""
+    several = ["pair"] if table.pair.nunique() > 1 else []
+    names = {name: name.replace("f1", "F1") for name in columns} | {"change": "change of F1", "effect": "effect size"}
+    return table[[*several, *columns]].rename(columns=names).reset_index(drop=True)

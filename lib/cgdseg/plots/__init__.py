@@ -2,6 +2,7 @@
 
 from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, copies_and_strangers, distributions
 from cgdseg.plots.gap import by_gaze, changes, gap_chart
+from cgdseg.plots.leakage import leakage
 from cgdseg.plots.model import artefacts, cost_curves, energy_picture, key_maps, stage_pictures, token_picture
 from cgdseg.plots.scores import case_gallery, release_picture, reliability, score_bars, showcase, threshold_sweep
 from cgdseg.plots.style import bars, gallery
@@ -23,6 +24,7 @@ __all__ = [
     "gallery",
     "gap_chart",
     "key_maps",
+    "leakage",
     "release_picture",
     "reliability",
     "score_bars",
