@@ -110,7 +110,7 @@ def test_it_is_read_in_words_and_drawn():
     words = readings.read_leakage(*found)
     assert "unet on Photos: the inflation is +" in words and "90 % of these images and 100 % of these people" in words
     assert "unet on Others" in words and "this is what more training data is worth" in words
-    assert "Having seen the very image is worth +" in words
+    assert "where it knew the person only by +" in words
     assert "honest F1" in tables.leak_reported(found[0]) and len(tables.leak_exposure(found[2])) == 3
     assert tables.leak_same(found[1])["% of images trained on"].tolist() == [90, 0]
     plt.close(plots.leakage(found[0]))

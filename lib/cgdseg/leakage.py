@@ -85,7 +85,7 @@ def same_images(table: pd.DataFrame) -> pd.DataFrame:
     """Both runs on the images that both are tested on: the difference, its interval, a permutation p and effect size,
     and how much of these images and people the published run trained on (`side_by_side` in).
 
-    The difference holds what leaked, and also what a run gains by training on more people."""
+    The difference holds what leaked, and also what a run gains by training on more people, in more steps."""
     return _by_set(table[table.honest.notna()], _on_the_same, SAME)
 
 
@@ -128,8 +128,8 @@ def by_exposure(table: pd.DataFrame) -> pd.DataFrame:
     those of which it knew neither (a test set that nobody trains on).
 
     Person only: no image leaked, so the change is the person's and the larger training set's. Neither: nothing leaked,
-    so the change is that of the larger training set alone. The last column takes the row "person only" off its row:
-    what it is worth to have seen the very image, however hard those images are (a difference of differences)."""
+    so the change is that of the larger training set alone. "image itself" is the change where the image was trained on
+    minus the change where only its person was: a difference of differences, so that hard images weigh on neither."""
     kept = table[table.honest.notna()].assign(change=lambda t: t.published - t.honest)
     rows = []
     for key, group in kept.groupby(KEYS, sort=False):

@@ -81,7 +81,7 @@ def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFr
     start = f"As published, F1 is reported higher in {(reported.inflation > 0).sum()} of {len(reported)} cases"
     start += f"; in {clear} the interval of the inflation lies above zero." if clear else "; no interval excludes zero."
     few = int(reported["honest subjects"].min())
-    caution = f" Only {few} people are tested apart, so the intervals are wide." if few < 20 else ""
+    caution = f" Only {few} people are tested apart: intervals from so few are too narrow." if few < 10 else ""
     return start + caution + "\n\n" + "\n".join(lines)
 
 
@@ -95,11 +95,11 @@ def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
     words += f"; {100 * same['images trained on']:.0f} % of these images and {100 * same['subjects trained on']:.0f} % "
     words += "of these people were in its training."
     keys = (exposure.system == row.system) & (exposure.pair == row.pair) & (exposure.dataset == row.dataset)
-    image = exposure[keys & exposure["image itself"].notna()]
+    image = exposure[keys & exposure["image itself low"].notna()]
     if len(image):
         seen = image.iloc[0]
         worth = _points(seen["image itself"], seen["image itself low"], seen["image itself high"])
-        words += f" Having seen the very image is worth {worth} of it; the rest is knowing the person, and more data."
+        words += f" Where it had seen the very image, the change exceeds that where it knew the person only by {worth}."
     return words
 
 

@@ -31,6 +31,7 @@ def leakage(reported: pd.DataFrame) -> Figure:
     axis.margins(x=0.05)
     low, high = axis.get_xlim()
     axis.set_xlim(low, high + 0.42 * (high - low))  # room for the words
+    axis.set_xticks([tick for tick in axis.get_xticks() if low <= tick <= 1])
     axis.grid(axis="y", visible=False)
     figure.legend(frameon=False, loc="outside upper center", ncols=2)
     sns.despine(ax=axis, left=True)
