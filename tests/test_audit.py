@@ -10,6 +10,7 @@ from PIL import Image
 from tiny_data import (
     SIP,
     draw_eye,
+    make_config,
     save,
     save_pair,
     three_domains,
@@ -18,7 +19,8 @@ from tiny_data import (
     write_syncroi,
 )
 
-from cgdseg.data.audit import audit_folder, exact_duplicates, near_duplicates, overlap
+from cgdseg.data.audit import audit_folder, exact_duplicates, overlap, refuse_overlap
+from cgdseg.data.copies import COLUMNS, from_files, near_copies
 from cgdseg.data.manifest import build_manifest
 from cgdseg.data.splits import make_splits
 
@@ -98,16 +100,6 @@ def test_near_duplicates_are_copies_not_lookalikes(tmp_path):
     assert names == {("3", "again"), ("7", "small")}
 
 
-def test_near_duplicates_equal_brute_force():
-    rng = np.random.default_rng(0)
-    codes = [int(code) for code in rng.integers(0, 2**16, 700)]  # few bits, so that many lie near; over one block
-    table = pd.DataFrame({"image_id": [f"{i:04}" for i in range(700)], "phash": [f"{code:016x}" for code in codes]})
-    table["subject"], table["image_sha256"] = "s", table["image_id"]
-    found = near_duplicates(table, radius=1)
-    expected = {(i, j) for i in range(700) for j in range(i + 1, 700) if (codes[i] ^ codes[j]).bit_count() <= 1}
-    assert {(int(a), int(b)) for a, b in zip(found["first"], found["second"], strict=True)} == expected and expected
-
-
 def test_exact_duplicates_name_every_copy():
     table = pd.DataFrame({"image_id": ["a", "b", "c", "d"], "image_sha256": ["x", "y", "x", "x"]})
     table["subject"], table["mask_sha256"] = ["1", "1", "1", "2"], "m"
@@ -117,11 +109,14 @@ def test_exact_duplicates_name_every_copy():
     ]
 
 
+NOTHING = pd.DataFrame(columns=COLUMNS)
+
+
 def test_overlap_shows_the_leak_of_the_published_protocol(tmp_path):
     cfg = three_domains(tmp_path)
     manifest, _ = build_manifest(cfg, progress=False)
-    table = overlap(make_splits(manifest, cfg), manifest).set_index(["protocol", "condition", "parts"])
-    assert (table.loc["subject", ["images", "files", "subjects"]] == 0).all(axis=None)
+    table = overlap(make_splits(manifest, cfg), manifest, NOTHING).set_index(["protocol", "condition", "parts"])
+    assert (table.loc["subject", ["images", "files", "alike", "subjects"]] == 0).all(axis=None)
     mixed = table.loc[("published", "mixed", "train and test")]
     assert mixed["images"] == 11 + 22 and mixed["share_of_images"] == pytest.approx(33 / 36)
     assert mixed["subjects"] == 12 and mixed["share_of_subjects"] == 1
@@ -135,5 +130,72 @@ def test_overlap_sees_the_same_bytes_under_two_names(tmp_path):
     mixed = splits[(splits["protocol"] == "subject") & (splits["condition"] == "mixed")].set_index("part")["image_id"]
     manifest = manifest.set_index("image_id")
     manifest.loc[mixed["test"].iloc[0], "image_sha256"] = manifest.loc[mixed["train"].iloc[0], "image_sha256"]
-    table = overlap(splits, manifest.reset_index()).set_index(["protocol", "condition", "parts"])
+    table = overlap(splits, manifest.reset_index(), NOTHING).set_index(["protocol", "condition", "parts"])
     assert table.loc[("subject", "mixed", "train and test"), "files"] == 1
+    with pytest.raises(ValueError, match=f"{mixed['train'].iloc[0]} and {mixed['test'].iloc[0]} have the same bytes"):
+        refuse_overlap(splits, manifest.reset_index(), NOTHING, cfg)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Six people with two different pictures each, a config that trains on them, and their manifest."""
+    mask = np.where(draw_eye(0, (240, 320))[1] == 1, 255, 0).astype(np.uint8)
+    for i in range(12):
+        save(tmp_path / f"Photos/Images/{i // 2}/{i}.png", photo(i))
+        save(tmp_path / f"Photos/Masks/{i // 2}/{i}.png", mask)
+
+    def build(**settings):
+        cfg = make_config(tmp_path, {"Photos": {"layout": "plain", "domain": "real"}}, {"real": ["Photos"]}, **settings)
+        manifest, _ = build_manifest(cfg, progress=False)
+        near = near_copies(manifest, from_files(manifest, {"Photos": tmp_path / "Photos"}))
+        return cfg, manifest, make_splits(manifest, cfg), near
+
+    return build
+
+
+def part_of(splits, image, protocol="subject") -> str:
+    return splits[(splits.protocol == protocol) & (splits.image_id == image)].part.iloc[0]
+
+
+def test_clean_people_pass(photos):
+    cfg, manifest, splits, near = photos()
+    assert near.empty
+    refuse_overlap(splits, manifest, near, cfg)
+
+
+def test_a_mirrored_copy_under_another_name_is_refused(photos, tmp_path):
+    """As in a public copy of SBVPI, whose mirrored eyes stand under their number plus 55."""
+    _, manifest, splits, _ = photos()
+    train = next(i for i in manifest.image_id if part_of(splits, i) == "train")
+    test = next(i for i in manifest.image_id if part_of(splits, i) == "test")
+    file = tmp_path / "Photos" / manifest.set_index("image_id").image[test]
+    picture = np.array(Image.open(tmp_path / "Photos" / manifest.set_index("image_id").image[train]))
+    Image.fromarray(np.ascontiguousarray(picture[:, ::-1])).save(file)
+    cfg, manifest, splits, near = photos()
+    assert near[["first", "second"]].to_numpy().tolist() == [sorted([train, test])] and near.turned[0] == "mirrored"
+    with pytest.raises(ValueError, match=r"show one picture[\s\S]*Take one file of each pair") as error:
+        refuse_overlap(splits, manifest, near, cfg)
+    assert train in str(error.value) and test in str(error.value) and "mirrored" in str(error.value)
+    leaky, manifest, splits, near = photos(splits={"protocols": {"real": "published"}})
+    refuse_overlap(splits, manifest, near, leaky)  # published: reported, not refused
+    table = overlap(splits, manifest, near).set_index(["protocol", "parts"])
+    assert table.alike["subject", "train and test"] == 1 and table.alike["published", "train and test"] >= 1
+
+
+def test_a_person_or_an_image_in_two_parts_is_refused(photos):
+    cfg, manifest, splits, near = photos()
+    rows = splits[splits.protocol == "subject"].set_index("part")
+    person = manifest.set_index("image_id").subject
+    renamed = manifest.assign(subject=person[rows.image_id["train"].iloc[0]])
+    with pytest.raises(ValueError, match=r"real, train and test.*show one person, Photos:\d"):
+        refuse_overlap(splits, renamed, near, cfg)
+    twice = pd.concat([splits, rows.loc[["test"]].head(1).reset_index().assign(part="train")])
+    with pytest.raises(ValueError, match=f"{rows.image_id['test'].iloc[0]} is in both"):
+        refuse_overlap(twice, manifest, near, cfg)
+
+
+def test_a_long_list_of_pairs_is_cut(photos):
+    cfg, manifest, splits, near = photos()
+    with pytest.raises(ValueError, match=r"and \d+ more") as error:
+        refuse_overlap(splits, manifest.assign(image_sha256="x"), near, cfg)
+    assert len(str(error.value).splitlines()) == 13

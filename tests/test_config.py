@@ -43,6 +43,8 @@ def test_ssbc2026_is_the_slides_recipe():
         ({"systems": {"x": {"kind": "vgg"}}}, "vgg"),
         ({"conditions": {"synthetic": ["Nothing"]}}, "names the dataset Nothing"),
         ({"training": {"stream": {"nothing": 8}}}, "names the condition nothing"),
+        ({"splits": {"protocols": {"nothing": "subject"}}}, "splits.protocols names the condition nothing"),
+        ({"splits": {"protocols": {"mixed": "random"}}}, "splits.protocols.mixed"),
         ({"datasets": {"SynCROI": {"test_only": True}}}, "test_only"),
         ({"datasets": {"a/b": {"layout": "plain", "root": "x", "domain": "real"}}}, "a/b"),
         ({"datasets": {"SBVPI": {"masks": "Masks/*.png"}}}, "{stem}"),
@@ -71,7 +73,7 @@ def test_extending_changes_only_what_is_given(tmp_path):
     assert cfg.name == "mine" and cfg.training.epochs == 9
     assert cfg.training.batch_size == base.training.batch_size and cfg.datasets == base.datasets
     without = load_config(write(tmp_path / "less.yaml", conditions={"mixed": None}))
-    assert list(without.conditions) == ["synthetic"]
+    assert list(without.conditions) == ["synthetic", "published"]
 
 
 def test_run_ids_follow_the_recipe(tmp_path):
@@ -82,6 +84,18 @@ def test_run_ids_follow_the_recipe(tmp_path):
     more = load_config(write(tmp_path / "b.yaml", datasets=photos))
     other = load_config(write(tmp_path / "c.yaml", training={"lr": 0.1}))
     assert base.run_id(run) == same.run_id(run) == more.run_id(run) != other.run_id(run)
+
+
+def test_a_condition_may_have_a_protocol_of_its_own(tmp_path):
+    base = load_config("smoke")
+    assert [base.protocol(name) for name in base.conditions] == ["subject", "subject", "published"]
+    plain = load_config(write(tmp_path / "a.yaml", splits={"protocols": {"published": None}}))
+    turned = load_config(write(tmp_path / "b.yaml", splits={"protocol": "published"}))
+    assert plain.protocol("published") == "subject" and turned.protocol("mixed") == "published"
+    for run in base.runs():
+        own = run.condition == "published"
+        assert (plain.run_id(run) != base.run_id(run)) == own  # one condition's protocol renames no other's runs
+        assert (turned.run_id(run) == base.run_id(run)) == own  # the same protocol, however it is said
 
 
 def test_an_unknown_run_lists_the_known():

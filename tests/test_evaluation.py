@@ -110,6 +110,21 @@ def test_gaps_are_the_slides_arithmetic(tiny_config):
     assert closed["share closed"]["MASD"] == pytest.approx(0.8125, abs=0.001)
 
 
+def test_a_run_that_knows_the_test_people_is_not_the_best(tiny_config, monkeypatch):
+    monkeypatch.setattr(evaluation, "trained_runs", lambda cfg: cfg.runs())
+    conditions = {"synthetic": ("Drawn",), "leaky": ("Drawn",)}
+    cfg = tiny_config.model_copy(
+        update={
+            "conditions": conditions,
+            "splits": tiny_config.splits.model_copy(update={"protocols": {"leaky": "published"}}),
+        }
+    )
+    rows = [(run.name, run.system, run.condition, "test", "Photos", 0.5, 10) for run in cfg.runs()]
+    summary = summary_of(rows).assign(f1=[0.5, 0.9, 0.6, 0.8])
+    assert evaluation.best_run(cfg, summary).name == "unet-synthetic-42"
+    assert evaluation.best_run(cfg, summary[summary.condition == "leaky"]).name == "cgdseg-leaky-42"
+
+
 def test_intervals_resample_people(tiny_config):
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(12), 20)

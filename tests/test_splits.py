@@ -101,6 +101,12 @@ def test_fractions_are_obeyed():
     assert [len(masd[part]) for part in ("test", "val", "train")] == [20, 18, 44]
 
 
+def test_a_condition_is_split_by_its_own_protocol(splits):
+    cfg = config(conditions=CONDITIONS, protocols={"mixed": "published"})
+    assert select_ids(splits, cfg, "mixed", "train") == select_ids(splits, config(), "mixed", "train", "published")
+    assert select_ids(splits, cfg, "synthetic", "test") == select_ids(splits, config(), "synthetic", "test", "subject")
+
+
 def test_a_synthetic_set_without_parts_is_split_at_random():
     manifest = pd.concat([table("SynCROI", [200], 200), table("MASD", [9], 3), table("SBVPI", [9], 3)])
     parts = parts_of(make_splits(manifest, config()), "subject", "synthetic")

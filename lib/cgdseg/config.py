@@ -85,10 +85,14 @@ class Dataset(Settings):
 Precision = Literal["no", "fp16", "bf16"]  # Accelerate's names; no: float32
 
 
+Protocol = Literal["subject", "published"]
+
+
 class Splits(Settings):
     """`subject` keeps a person in one part; `published` is the slides' 90/10 image split, tested on everything."""
 
-    protocol: Literal["subject", "published"] = "subject"
+    protocol: Protocol = "subject"
+    protocols: dict[str, Protocol] = {}  # condition -> its protocol, where that is another one
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the real subjects; `subject` only
     real_repeats: PositiveInt = 3  # slide "Mixed Training Strategy"
@@ -170,10 +174,11 @@ class Config(Settings):
                 if name not in self.datasets:
                     known = ", ".join(self.datasets)
                     raise ValueError(f"condition {condition} names the dataset {name}; the config has: {known}")
-        for condition in self.training.stream:
-            if condition not in self.conditions:
-                known = ", ".join(self.conditions)
-                raise ValueError(f"training.stream names the condition {condition}; the config has: {known}")
+        for setting, named in (("training.stream", self.training.stream), ("splits.protocols", self.splits.protocols)):
+            for condition in named:
+                if condition not in self.conditions:
+                    known = ", ".join(self.conditions)
+                    raise ValueError(f"{setting} names the condition {condition}; the config has: {known}")
         return self
 
     def runs(self) -> list[Run]:
@@ -193,6 +198,10 @@ class Config(Settings):
         """Entries an epoch that are rendered afresh for a run; 0 where it reads files."""
         return self.training.stream.get(run.condition, 0)
 
+    def protocol(self, condition: str) -> Protocol:
+        """How a condition's images are split."""
+        return self.splits.protocols.get(condition, self.splits.protocol)
+
     def label(self, dataset: str) -> str:
         """The dataset's name as tables and figures print it; stand-ins are marked."""
         return f"{dataset} stand-in" if self.datasets[dataset].stand_in else dataset
@@ -202,10 +211,13 @@ class Config(Settings):
 
     def run_id(self, run: Run) -> str:
         """`run.name` and a hash of everything in the config that shapes the trained weights."""
+        splits = self.splits.model_dump(
+            mode="json", exclude={"protocols"}
+        )  # how other conditions are split is not in it
         recipe = {
             "datasets": {name: self.datasets[name] for name in self.conditions[run.condition]},
             "system": self.systems[run.system],
-            "splits": self.splits,
+            "splits": splits | {"protocol": self.protocol(run.condition)},
             "training": self.training.model_copy(update={"n_workers": 0, "stream": {}}),  # the workers change nothing
             "stream": self.streamed(run),
             "seed": run.seed,

@@ -2,6 +2,24 @@
 
 import pandas as pd
 
+from cgdseg.data.copies import ALIKE
+from cgdseg.data.radius import Calibration
+
+
+def read_search(found: Calibration) -> str:
+    """What the search for near copies finds, and what it would take for one by mistake, in words."""
+    promised, more = found.copies[found.copies.promised], found.copies[~found.copies.promised]
+    beyond = ((more.distance <= found.radius) & (more.alike >= ALIKE)).mean()
+    n, pairs = int(found.strangers[: found.radius + 1].sum()), int(found.strangers.sum())
+    likest = found.likest.alike.max() if len(found.likest) else 0
+    return (
+        f"The radius is {found.radius} bits of 256. Of {len(promised)} copies of the promised kinds the search finds "
+        f"{100 * (1 - found.missed()):.1f} %, of {len(more)} that were cut more {100 * beyond:.0f} %. Of {pairs:,} "
+        f"pairs of different people {n:,} lie within the radius and need the second look. Of the "
+        f"{len(found.likest)} nearest of these pairs the likest correlates by {likest:.2f}; of the promised copies the "
+        f"least like does by {promised.alike.min():.2f}; the border is {ALIKE}."
+    )
+
 
 def read_gaps(gaps: pd.DataFrame) -> str:
     """The gap table in words."""
@@ -204,3 +222,39 @@ def read_associations(table: pd.DataFrame) -> str:
     ]
     start = f"For {len(table) - len(sure)} of {len(table)} measures the interval of the rank correlation includes zero"
     return start + ("; the others:\n\n" + "\n".join(lines) if lines else ".") + "\n\nSuch measures go together, so none is a cause by itself."  # fmt: skip  # noqa: E501
+
+
+def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFrame) -> str:
+    """`leakage.reported`, `same_images` and `by_exposure` in words."""
+    if reported.empty:
+        return "Nothing to compare: no condition of this config was trained under both protocols (splits.protocols)."
+    lines = [_read_pair(row, same.loc[row.Index], exposure) for row in reported.itertuples()]
+    clear = int((reported.low > 0).sum())
+    start = f"As published, F1 is reported higher in {(reported.inflation > 0).sum()} of {len(reported)} cases"
+    start += f"; in {clear} the interval of the inflation lies above zero." if clear else "; no interval excludes zero."
+    few = int(reported["honest subjects"].min())
+    caution = f" Only {few} people are tested apart: intervals from so few are too narrow." if few < 10 else ""
+    return start + caution + "\n\n" + "\n".join(lines)
+
+
+def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
+    """One system and test set: what is reported, what changes on the same images, and what that change may be."""
+    words = f"- {row.system} on {row.dataset}: the inflation is {_points(row.inflation, row.low, row.high)}. "
+    words += f"On the {same.images:,} images that both are tested on it is {_points(same.change, same.low, same.high)}"
+    words += f", p = {same.p:.2g}" if same.p == same.p else ""
+    if not same["subjects trained on"]:
+        return words + "; neither run trained on these people, so this is what more training data is worth."
+    words += f"; {100 * same['images trained on']:.0f} % of these images and {100 * same['subjects trained on']:.0f} % "
+    words += "of these people were in its training."
+    keys = (exposure.system == row.system) & (exposure.pair == row.pair) & (exposure.dataset == row.dataset)
+    image = exposure[keys & exposure["image itself low"].notna()]
+    if len(image):
+        seen = image.iloc[0]
+        worth = _points(seen["image itself"], seen["image itself low"], seen["image itself high"])
+        words += f" Where it had seen the very image, the change exceeds that where it knew the person only by {worth}."
+    return words
+
+
+def _points(value: float, low: float, high: float) -> str:
+    interval = f" ({100 * low:+.1f} to {100 * high:+.1f})" if low == low else ""
+    return f"{100 * value:+.1f} points{interval}"

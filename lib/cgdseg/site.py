@@ -131,7 +131,8 @@ def _chips(cfg: Config) -> list[str]:
     seeds = f"{len(cfg.seeds)} seeds" if len(cfg.seeds) > 1 else f"seed {cfg.seeds[0]}"
     sizes = [f"{name} {system.input_size[0]}×{system.input_size[1]}" for name, system in cfg.systems.items()]
     conditions = [f"trained on {name}" for name in cfg.conditions]
-    return [*sizes, *conditions, seeds, f"{cfg.training.epochs} epochs", f"{cfg.splits.protocol} split"]
+    splits = [f"{cfg.splits.protocol} split", *(f"{name}: {how} split" for name, how in cfg.splits.protocols.items())]
+    return [*sizes, *conditions, seeds, f"{cfg.training.epochs} epochs", *splits]
 
 
 def _description(path: Path) -> str:

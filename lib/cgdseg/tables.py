@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.config import Config, Run
-from cgdseg.data.audit import exact_duplicates, near_duplicates
+from cgdseg.data.audit import exact_duplicates
 from cgdseg.data.cache import PixelCache
+from cgdseg.data.copies import ALIKE
+from cgdseg.data.radius import Calibration
 from cgdseg.data.splits import load_splits, part_ids, select_ids
 from cgdseg.paths import RESULTS
 from cgdseg.statistics import crossed_interval
@@ -40,11 +42,29 @@ def by_dataset(manifest: pd.DataFrame, cfg: Config) -> Iterator[tuple[str, pd.Da
     return ((name, groups[name]) for name in cfg.datasets if name in groups)
 
 
-def duplicates(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Exact and near copies in one table: first, second, kind, bits apart, same_subject."""
-    exact = exact_duplicates(manifest).assign(kind="same bytes", bits=0)
-    near = near_duplicates(manifest).assign(kind="look alike").rename(columns={"distance": "bits"})
-    return pd.concat([exact, near], ignore_index=True)[["first", "second", "kind", "bits", "same_subject"]]
+def duplicates(manifest: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
+    """Exact copies and near ones (`copies.near_copies`) in one table."""
+    exact = exact_duplicates(manifest).assign(kind="same bytes", distance=0, turned="as it is", alike=1.0)
+    table = pd.concat([exact, near.assign(kind="one picture")], ignore_index=True)
+    names = {"distance": "bits apart", "alike": "correlation", "same_subject": "same person"}
+    return table[["first", "second", "kind", "turned", *names]].rename(columns=names)
+
+
+def searched(found: Calibration) -> pd.DataFrame:
+    """What the search for copies finds of those that were made, and takes for copies of different people's images."""
+    rows = []
+    for change, made in found.copies.groupby("change", sort=False):
+        within = made.distance <= found.radius
+        both = within & (made.alike >= ALIKE)
+        rows.append((change, made.promised.iloc[0], len(made), made.distance.median(), within.mean(), both.mean()))
+    names = ["pair", "promised", "pairs", "bits apart (median)", "within the radius %", "found %"]
+    table = pd.DataFrame(rows, columns=names)
+    table["promised"] = table.promised.map({True: "yes", False: "no"})
+    n = int(found.strangers.sum())
+    middle = int(np.searchsorted(found.strangers.cumsum(), n / 2))
+    table.loc[len(table)] = ["two people", "", n, middle, found.strangers_within(), np.nan]
+    table[names[-2:]] *= 100
+    return table
 
 
 def parts(splits: pd.DataFrame, manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
@@ -67,7 +87,8 @@ def caches(opened: list[PixelCache]) -> pd.DataFrame:
 def run_parts(cfg: Config, run: Run) -> pd.DataFrame:
     """What one run trains on, validates on and is tested on: distinct images, and entries an epoch, by dataset."""
     rows, streamed = [], cfg.streamed(run)
-    splits = load_splits(cfg).query("protocol == @cfg.splits.protocol and condition == @run.condition")
+    splits = load_splits(cfg)
+    splits = splits[(splits.protocol == cfg.protocol(run.condition)) & (splits.condition == run.condition)]
     for part in [part for part in ("train", "val", "test") if (splits.part == part).any()]:
         if part == "train" and streamed:
             images = streamed * cfg.training.epochs
@@ -110,7 +131,7 @@ def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
 
 def overlap(found: pd.DataFrame) -> pd.DataFrame:
     """The rows of `audit.overlap` in words that a reader understands; shares are of the second part, in per cent."""
-    names = {"images": "shared images", "files": "shared files", "subjects": "shared subjects"}
+    names = {"images": "shared images", "files": "shared files", "alike": "near copies", "subjects": "shared subjects"}
     shares = {"% of images": 100 * found.share_of_images, "% of subjects": 100 * found.share_of_subjects}
     table = found.rename(columns=names).assign(**shares)
     return table[["protocol", "condition", "parts", *names.values(), *shares]]
@@ -225,3 +246,29 @@ def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
     shares = {"share won back %": 100 * table["share won back"], "closed, slides' way %": 100 * table["share closed"]}
     columns = ["system", "condition", "dataset", "test f1 synthetic", "test f1", "change", *shares]
     return for_reading(table.assign(**shares), columns)
+
+
+def leak_reported(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `leakage.reported`."""
+    shown = table.rename(columns={"images": "published images", "subjects": "published subjects"})
+    sides = [f"{side} {what}" for side in ("honest", "published") for what in ("f1", "low", "high", "images")]
+    return _leak(shown, ["system", "dataset", *sides, "honest subjects", "inflation", "low", "high"])
+
+
+def leak_same(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `leakage.same_images`; shares are in per cent."""
+    shares = {f"% of {what} trained on": 100 * table[f"{what} trained on"] for what in ("images", "subjects")}
+    columns = ["images", "subjects", "honest f1", "published f1", "change", "low", "high", "p", "effect", *shares]
+    return _leak(table.assign(**shares), ["system", "dataset", *columns])
+
+
+def leak_exposure(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `leakage.by_exposure`."""
+    return _leak(table, [name for name in table.columns if name != "pair"])
+
+
+def _leak(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Columns under readers' names; which conditions were compared stands in front where there are several pairs."""
+    several = ["pair"] if table.pair.nunique() > 1 else []
+    names = {name: name.replace("f1", "F1") for name in columns} | {"change": "change of F1", "effect": "effect size"}
+    return table[[*several, *columns]].rename(columns=names).reset_index(drop=True)

@@ -3,16 +3,17 @@
 In: a folder, or a manifest and splits. Out: JSON-able dicts and DataFrames; nothing is changed or left out here."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from cgdseg.config import RGB, Dataset
+from cgdseg.config import RGB, Config, Dataset
+from cgdseg.data.copies import from_files, near_copies
 from cgdseg.data.layouts import MOBIUS_NAME, SBVPI_NAME, SLD_NAME, subfolder, visible_files
 from cgdseg.data.manifest import dataset_jobs, examine_all
 
-NEAR = 4  # bits of 64 in which the perceptual hashes of a re-encoded or resized copy may differ
+SHOWN = 10  # pairs that an error names
 PAIRS = [("train", "test"), ("val", "test"), ("train", "val")]
 
 
@@ -48,7 +49,7 @@ def audit_folder(
         "sizes": dict(sizes.most_common()),
         "sclera": {q: round(float(manifest["sclera"].quantile(v)), 4) for q, v in QUANTILES} if len(manifest) else {},
         "duplicates": exact_duplicates(manifest).to_dict("records"),
-        "near_duplicates": near_duplicates(manifest).to_dict("records"),
+        "near_duplicates": near_copies(manifest, from_files(manifest, {folder.name: folder})).to_dict("records"),
         "findings": findings.drop(columns="dataset").to_dict("records"),
     }
 
@@ -95,38 +96,74 @@ def exact_duplicates(manifest: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["first", "second", "same_subject", "same_mask"])
 
 
-def near_duplicates(manifest: pd.DataFrame, radius: int = NEAR) -> pd.DataFrame:
-    """Pairs of different files that look alike: DataFrame[first, second, distance (bits), same_subject]."""
-    table = manifest.sort_values("image_id", ignore_index=True)
-    hashes = np.array([int(value, 16) for value in table["phash"]], np.uint64)
+def overlap(splits: pd.DataFrame, manifest: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
+    """What two parts of a split share, per protocol and condition; near: `copies.near_copies` of the manifest.
+
+    DataFrame[protocol, condition, parts, images, files, alike, subjects, share_of_images, share_of_subjects]: counts in
+    both parts (files: same bytes under any name; alike: images of the second with a near copy in the first), and the
+    share of the second part's images and subjects in the first."""
     rows = []
-    for start in range(0, len(hashes), 512):  # blocks keep the distance matrix small
-        block = hashes[start : start + 512]
-        distances = np.bitwise_count(block[:, None] ^ hashes[None, start:])
-        for i, j in np.argwhere(distances <= radius):
-            first, second = table.iloc[start + i], table.iloc[start + j]
-            if j > i and first["image_sha256"] != second["image_sha256"]:
-                same = first["subject"] == second["subject"]
-                rows.append((first["image_id"], second["image_id"], int(distances[i, j]), bool(same)))
-    return pd.DataFrame(rows, columns=["first", "second", "distance", "same_subject"])
-
-
-def overlap(splits: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
-    """What two parts of a split share, per protocol and condition.
-
-    DataFrame[protocol, condition, parts, images, files, subjects, share_of_images, share_of_subjects]: counts in both
-    parts (files: same bytes under any name), and the share of the second part's images and subjects in the first."""
-    known = splits.merge(manifest[["image_id", "subject", "image_sha256"]], on="image_id", validate="many_to_one")
-    rows = []
-    for (protocol, condition), group in known.groupby(["protocol", "condition"]):
-        parts = dict(iter(group.groupby("part")))
+    for (protocol, condition), parts in _parts(splits, manifest):
         for one, two in PAIRS:
             if one in parts and two in parts:
-                rows.append((protocol, condition, f"{one} and {two}", *_shared(parts[one], parts[two])))
-    names = ["protocol", "condition", "parts", "images", "files", "subjects", "share_of_images", "share_of_subjects"]
-    return pd.DataFrame(rows, columns=names)
+                rows.append((protocol, condition, f"{one} and {two}", *_shared(parts[one], parts[two], near)))
+    names = ["images", "files", "alike", "subjects", "share_of_images", "share_of_subjects"]
+    return pd.DataFrame(rows, columns=["protocol", "condition", "parts", *names])
 
 
-def _shared(one: pd.DataFrame, two: pd.DataFrame) -> tuple[int, int, int, float, float]:
+def _parts(splits: pd.DataFrame, manifest: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, pd.DataFrame]]]:
+    """((protocol, condition), {part: its rows of the manifest})."""
+    columns = ["image_id", "domain", "subject", "image_sha256"]
+    known = splits.merge(manifest[columns], on="image_id", validate="many_to_one")
+    for key, group in known.groupby(["protocol", "condition"]):
+        yield key, dict(iter(group.groupby("part")))
+
+
+def _shared(one: pd.DataFrame, two: pd.DataFrame, near: pd.DataFrame) -> tuple[int, int, int, int, float, float]:
     images, files, subjects = (len(set(one[c]) & set(two[c])) for c in ("image_id", "image_sha256", "subject"))
-    return images, files, subjects, images / two["image_id"].nunique(), subjects / two["subject"].nunique()
+    alike = len(set(_across(one, two, near).second))
+    shares = images / two["image_id"].nunique(), subjects / two["subject"].nunique()
+    return images, files, alike, subjects, *shares
+
+
+def _across(one: pd.DataFrame, two: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
+    """Near copies whose `first` is in one part and whose `second` is in the other."""
+    both = pd.concat([near, near.rename(columns={"first": "second", "second": "first"})])
+    return both[both["first"].isin(one.image_id) & both["second"].isin(two.image_id)]
+
+
+def refuse_overlap(splits: pd.DataFrame, manifest: pd.DataFrame, near: pd.DataFrame, cfg: Config) -> None:
+    """Raise ValueError that names what two parts share, where a condition is split by `subject`.
+
+    The same image, the same bytes, a near copy, or a photographed person (rendered eyes have none) must not stand on
+    both sides; nothing is left out here, because only who knows the pictures can tell which one to keep."""
+    found = []
+    for (protocol, condition), parts in _parts(splits, manifest):
+        must_be_apart = protocol == "subject" and cfg.protocol(condition) == "subject"
+        for one, two in PAIRS:
+            if must_be_apart and one in parts and two in parts:
+                where = f"{condition}, {one} and {two}"
+                found += [f"{where}: {pair}" for pair in _pairs(parts[one], parts[two], near)]
+    if found:
+        rest = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        raise ValueError(
+            f"{len(found)} pairs stand in two parts of a split by `subject`:\n  "
+            + "\n  ".join(found[:SHOWN] + rest)
+            + "\nTake one file of each pair, with its mask, out of its dataset; or, where it is one person under two "
+            "names, give that person one name, and the split keeps the images together."
+        )
+
+
+def _pairs(one: pd.DataFrame, two: pd.DataFrame, near: pd.DataFrame) -> list[str]:
+    """In words what two parts of a split share, a line a pair."""
+    images = sorted(set(one.image_id) & set(two.image_id))
+    lines = [f"{image} is in both" for image in images]
+    files = one.merge(two, on="image_sha256", suffixes=("", "_two"))
+    files = files[files.image_id != files.image_id_two]
+    lines += [f"{row.image_id} and {row.image_id_two} have the same bytes" for row in files.itertuples()]
+    for row in _across(one, two, near).itertuples():
+        lines.append(f"{row.first} and {row.second} show one picture ({row.turned}, {row.distance} of 256 bits apart)")
+    people = [part[part.domain == "real"].groupby("subject").image_id.first() for part in (one, two)]
+    for subject in sorted(set(people[0].index) & set(people[1].index)):
+        lines.append(f"{people[0][subject]} and {people[1][subject]} show one person, {subject}")
+    return lines

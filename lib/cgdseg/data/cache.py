@@ -40,6 +40,10 @@ class PixelCache:
             raise KeyError(f"{image_id} is not in {paths.short(self.folder)}: run notebooks/01_data_audit.ipynb again")
         return self._rows[image_id]
 
+    def image(self, image_id: str) -> np.ndarray:
+        """The pixels (H, W, 3) of one image."""
+        return self.images[self.row(image_id)]
+
     def __len__(self) -> int:
         return len(self.image_ids)
 

@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import cv2
-import imagehash
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from cgdseg import paths
 from cgdseg.config import RGB, Config, Dataset
 from cgdseg.data import in_parallel
+from cgdseg.data.copies import fingerprint
 from cgdseg.data.images import CLASSES, BadFile, load_image, load_labels
 from cgdseg.data.layouts import Finding, Pair, read_layout
 from cgdseg.files import write_atomic
@@ -139,7 +138,7 @@ def measure(image: np.ndarray, labels: np.ndarray) -> dict:
         "green": round(float(green), 3),
         "blue": round(float(blue), 3),
         "blur": round(float(cv2.Laplacian(grey, cv2.CV_64F).var()), 3),  # falls with blur, and with resolution
-        "phash": str(imagehash.phash(Image.fromarray(image))),
+        "phash": fingerprint(image),
     }
 
 

@@ -54,13 +54,15 @@ def load_splits(cfg: Config) -> pd.DataFrame:
 
 
 def part_ids(cfg: Config, condition: str, part: str, protocol: str | None = None) -> list[str]:
-    """image_ids of one part; in `train` every real image stands cfg.splits.real_repeats times."""
+    """image_ids of one part; in `train` every real image stands cfg.splits.real_repeats times.
+
+    protocol None: the condition's own."""
     return select_ids(load_splits(cfg), cfg, condition, part, protocol)
 
 
 def select_ids(splits: pd.DataFrame, cfg: Config, condition: str, part: str, protocol: str | None = None) -> list[str]:
     """`part_ids` of a table at hand."""
-    protocol = protocol or cfg.splits.protocol
+    protocol = protocol or cfg.protocol(condition)
     wanted = (splits["protocol"] == protocol) & (splits["condition"] == condition) & (splits["part"] == part)
     ids = splits.loc[wanted, "image_id"].tolist()
     if not ids:

@@ -2,9 +2,10 @@
 
 from cgdseg.plots.comparison import score_against_cost, verdicts_by_slide
 from cgdseg.plots.curves import precision_recall, reliability, threshold_sweep
-from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, distributions
+from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, copies_and_strangers, distributions
 from cgdseg.plots.factors import differences, factors, people
 from cgdseg.plots.gap import by_gaze, changes, gap_chart
+from cgdseg.plots.leakage import leakage
 from cgdseg.plots.model import artefacts, cost_curves, energy_picture, key_maps, stage_pictures, token_picture
 from cgdseg.plots.scores import case_gallery, release_picture, score_bars, showcase
 from cgdseg.plots.style import bars, gallery
@@ -19,6 +20,7 @@ __all__ = [
     "changes",
     "colour_scatter",
     "contact_sheet",
+    "copies_and_strangers",
     "cost_curves",
     "differences",
     "distributions",
@@ -27,6 +29,7 @@ __all__ = [
     "gallery",
     "gap_chart",
     "key_maps",
+    "leakage",
     "people",
     "precision_recall",
     "release_picture",

@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 
 from cgdseg.config import Config, Dataset
 from cgdseg.data.augment import SLIDES, apply_one
+from cgdseg.data.copies import ALIKE, BITS
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
+from cgdseg.data.radius import Calibration
 from cgdseg.pictures import masks_of, outline
 from cgdseg.plots.style import gallery
 from cgdseg.tables import by_dataset
@@ -59,6 +61,35 @@ def colour_scatter(manifest: pd.DataFrame, cfg: Config) -> Figure:
     sns.scatterplot(table, x="warmth", y="pinkness", hue="label", style="label", s=18, alpha=0.6, ax=axis)
     axis.set(xlabel="warmth: mean red - blue (0-255)", ylabel="pinkness: (red + blue) / 2 - green")
     sns.move_legend(axis, "upper left", bbox_to_anchor=(1.02, 1), title="", frameon=False)
+    return figure
+
+
+def copies_and_strangers(found: Calibration) -> Figure:
+    """Bits between copies made for the purpose and between different people, with the radius; then the second look."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained")
+    bins = np.arange(0, BITS + 1, 4)
+    kinds = {True: ("copies, promised", "C0"), False: ("copies cut more", "C1")}
+    for promised, rows in found.copies.groupby("promised", sort=False):
+        name, colour = kinds[bool(promised)]
+        shown = {"color": colour, "label": f"{name} ({len(rows):,})"}
+        left.hist(rows.distance, bins, weights=np.full(len(rows), 100 / len(rows)), alpha=0.5, **shown)
+        right.scatter(rows.distance, rows.alike, s=10, alpha=0.6, linewidths=0, color=colour)
+    total = found.strangers.sum()
+    left.hist(
+        np.arange(BITS + 1), bins, weights=100 * found.strangers / max(1, total), color="0.4", alpha=0.5,
+        label=f"two people ({total:,})",
+    )  # fmt: skip
+    right.scatter(found.likest.distance, found.likest.alike, s=10, alpha=0.6, linewidths=0, color="0.3", marker="s")
+    for axis in (left, right):
+        axis.axvline(found.radius, color="0.15", linewidth=1, linestyle="--")
+    left.annotate(f"radius {found.radius}", (found.radius, 0.9), (5, 0), ("data", "axes fraction"), "offset points")
+    right.axhline(ALIKE, color="0.15", linewidth=1, linestyle="--")
+    right.fill_between([0, found.radius], ALIKE, 1.03, color="C2", alpha=0.15, linewidth=0, zorder=0)
+    right.annotate("↑ taken for one picture", (2, ALIKE), (0, -4), textcoords="offset points", va="top", fontsize=9)
+    left.set(title="first look: all pairs", xlabel="bits apart, of 256", ylabel="% of pairs", xlim=(0, 150))
+    right.set(title="second look: copies, and the likest of two people", xlabel="bits apart, of 256", xlim=(0, 150))
+    right.set(ylabel="correlation, aligned", ylim=(min(0, found.copies.alike.min()) - 0.03, 1.03))
+    figure.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 
