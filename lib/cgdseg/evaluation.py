@@ -20,6 +20,7 @@ from cgdseg.data.splits import part_ids
 from cgdseg.inference import Segmenter, load_segmenter
 from cgdseg.metrics import pooled_scores
 from cgdseg.scoring import THRESHOLDS, Tally  # noqa: F401  those who try thresholds look for them here
+from cgdseg.ssbc import Scorer
 from cgdseg.statistics import subject_means
 from cgdseg.systems import trace
 from cgdseg.training import SCLERA, read_run
@@ -46,15 +47,16 @@ def segmenter_of(cfg: Config, run: Run, device: str | None = None) -> Segmenter:
 
 
 class Tables(NamedTuple):
-    """What evaluation finds out, as three tables.
+    """What evaluation finds out, as four tables.
 
     scores: run, system, condition, seed, part, image_id, ABOUT it, label, tp, fp, fn, error, pixels, and every score of
     `scoring.EVERY_SCORE`, a row an image; sweep: run, part, dataset, threshold, f1; levels: run, part, dataset, level,
-    pixels, found, said (`scoring.Tally`)."""
+    pixels, found, said (`scoring.Tally`); protocols: test images as competitions score them (`ssbc.Scorer`)."""
 
     scores: pd.DataFrame
     sweep: pd.DataFrame
     levels: pd.DataFrame
+    protocols: pd.DataFrame
 
 
 Predictor = Callable[[list[str]], np.ndarray]  # image ids -> probabilities (B, H, W) at the size of scoring
@@ -99,18 +101,22 @@ def score_images(cfg: Config, predict: Predictor, part: str, ids: list[str], nam
     people, truth = load_manifest(cfg).set_index("image_id")[ABOUT], open_cache(cfg, cfg.evaluation.size)
     table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(people, on="image_id")
     table["label"] = table.dataset.map(cfg.label)
-    tally, step = Tally(cfg.evaluation.threshold), cfg.evaluation.batch_size
+    tally, scorer, step = Tally(cfg.evaluation.threshold), Scorer(), cfg.evaluation.batch_size
     for start in tqdm(range(0, len(ids), step), desc=named["run"], leave=False):
         batch = table.iloc[start : start + step]
         probs = predict(batch.image_id.tolist())
         masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch.image_id])
         tally.add(batch.label.tolist(), probs, masks)  # the one place where every prediction meets its truth
-    rest = tally.sweep(), tally.levels()
+        for label, prob, mask in zip(batch.label, probs, masks, strict=True):
+            if part == "test":
+                scorer.add(label, prob >= cfg.evaluation.threshold, prob, mask)
+    rest = tally.sweep(), tally.levels(), scorer.table()
     return Tables(table.join(tally.scores()), *(more.assign(run=named["run"], part=part) for more in rest))
 
 
 def _stack(found: list[Tables]) -> Tables:
-    return Tables(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
+    columns = zip(*found, strict=True)
+    return Tables(*(pd.concat([t for t in tables if len(t)], ignore_index=True) for tables in columns))
 
 
 def cross_domain(table: pd.DataFrame) -> pd.DataFrame:
@@ -157,6 +163,12 @@ def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
     return joined
 
 
+def people_apart(cfg: Config, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs that were not trained on the people they are tested on; all where there is no such run."""
+    fair = table[table.condition.map(cfg.protocol) == "subject"]
+    return table if fair.empty else fair
+
+
 def extremes(table: pd.DataFrame) -> pd.DataFrame:
     """The best, the median and the worst image of each dataset in a table of scores; adds `case`."""
     cases = []
@@ -177,9 +189,7 @@ def best_run(cfg: Config, summary: pd.DataFrame) -> Run:
     """The run with the highest F1, meaned over test sets: good enough to choose a picture, not to report a score.
 
     One that trained on the people it is tested on is chosen only where there is no other."""
-    test = summary[summary.part == "test"]
-    fair = test[test.condition.map(cfg.protocol) == "subject"]
-    means = (test if fair.empty else fair).groupby("run").f1.mean()
+    means = people_apart(cfg, summary[summary.part == "test"]).groupby("run").f1.mean()
     return next(run for run in trained_runs(cfg) if run.name == means.idxmax())
 
 

@@ -258,3 +258,16 @@ def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
 def _points(value: float, low: float, high: float) -> str:
     interval = f" ({100 * low:+.1f} to {100 * high:+.1f})" if low == low else ""
     return f"{100 * value:+.1f} points{interval}"
+
+
+def read_protocols(table: pd.DataFrame, best: str) -> str:
+    """One run's scores by protocol (`score_tables.protocols`) in words."""
+    row = table[(table.run == best) & (table.dataset == "overall")].iloc[0]
+    binary = {name: row[name] for name in table if name.startswith("F1, ")}
+    high, low = max(binary, key=binary.get), min(binary, key=binary.get)
+    chosen = row["best F1, 2025"] - row["F1, 2025"]
+    return (
+        f"The same masks of {best} are worth {_per_cent(binary[low])} ({low}) to {_per_cent(binary[high])} ({high}): "
+        f"{100 * (binary[high] - binary[low]):.1f} points by the way of counting alone. A threshold that looks at each "
+        f"image's truth, as the best F1 of 2025 does, adds {100 * chosen:.1f} points."
+    )

@@ -96,3 +96,25 @@ def associations(scores: pd.DataFrame) -> pd.DataFrame:
         for factor, name in FACTORS.items()
     ]
     return pd.DataFrame(rows)
+
+
+PROTOCOL_COLUMNS = {  # (protocol, output, score) -> what a reader calls it
+    ("ssbc2025", "Binary", "F1"): "F1, 2025",
+    ("ssbc2025", "Binary", "IoU"): "IoU, 2025",
+    ("ssbc2025", "Probabilistic", "F1"): "best F1, 2025",
+    ("ssbc2020", "Binary", "F1"): "F1, 2020",
+    ("ssbc2020", "Probabilistic", "F1"): "best F1, 2020",
+    ("ssbc2020", "Probabilistic", "AUC"): "AUC, 2020",
+    ("pooled", "Binary", "F1"): "F1, pooled",
+    ("pooled", "Probabilistic", "F1"): "best F1, pooled",
+}
+
+
+def protocols(table: pd.DataFrame) -> pd.DataFrame:
+    """The same test predictions as each protocol scores them (`ssbc.Scorer.table` with a run), a row a run and set."""
+    named = table.assign(column=list(zip(table.protocol, table.output, table.score, strict=True)))
+    named = named[named.column.isin(PROTOCOL_COLUMNS)].assign(column=lambda rows: rows.column.map(PROTOCOL_COLUMNS))
+    grid = named.pivot(index=["run", "dataset"], columns="column", values="mean")
+    order = named[["run", "dataset"]].drop_duplicates().apply(tuple, axis=1)
+    images = named.groupby(["run", "dataset"]).images.first()
+    return grid.loc[list(order), list(PROTOCOL_COLUMNS.values())].join(images).reset_index().rename_axis(columns=None)

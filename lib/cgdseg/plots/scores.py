@@ -23,11 +23,13 @@ def case_gallery(cases: list, per_row: int = 3) -> Figure:
     return gallery(rows)
 
 
-def showcase(cases: list) -> Figure:
-    """Each `evaluation.Case` with the predicted border in green and the true one in white, a row a dataset."""
+def showcase(cases: list, borders: bool = True) -> Figure:
+    """Each `evaluation.Case`, a row a dataset; borders: the predicted one in green and the true one in white."""
     rows: dict[str, list] = {}
     for case in cases:
-        drawn = outline(outline(case.image, [case.truth], 1, [(255, 255, 255)]), [case.predicted], 2)
+        drawn = case.image
+        if borders:
+            drawn = outline(outline(case.image, [case.truth], 1, [(255, 255, 255)]), [case.predicted], 2)
         rows.setdefault(case.label, []).append((case.title, drawn))
     return gallery(rows)
 
