@@ -50,6 +50,7 @@ def test_scores_equal_those_of_all_pairs(pairs):
             assert found[f"boundary_f_{tolerance}px"] == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy")
 def test_scores_equal_monais(pairs):
     """MONAI's surface Dice counts the pixels of both borders together; ours is the harmonic mean of their shares."""
     from monai.metrics import compute_hausdorff_distance, compute_surface_dice
