@@ -80,12 +80,15 @@ def predict_coalitions(predict: Predict, source: Eyes, target: Eyes, seed: int =
     eyes, goals = source.each(), goals_of(source, target)
     wanted = mix_features(target.each())
     f1, weights = {}, {}
+    known: dict[bytes, dict[frozenset, np.ndarray]] = {}  # few moves change a mask, and weights go by masks alone
     for moves, moved in tqdm(moved_eyes(eyes, goals, seed), total=2 ** len(MOVES), desc="sets of factors", leave=False):
         scored = f1_of(predict, moved)
-        present = mix_features(moved)
-        for mixes in _subsets(MIXES):
-            f1[moves | mixes] = scored
-            weights[moves | mixes] = mix_weights(present, wanted, mixes)
+        masks = np.stack([eye.sclera for eye in moved]).tobytes()
+        if masks not in known:
+            present = mix_features(moved)
+            known[masks] = {mixes: mix_weights(present, wanted, mixes) for mixes in _subsets(MIXES)}
+        for mixes, weight in known[masks].items():
+            f1[moves | mixes], weights[moves | mixes] = scored, weight
     return Coalitions(f1, weights, f1_of(predict, target.each()), source.people, target.people)
 
 
@@ -123,6 +126,14 @@ def moved_eyes(eyes: list[Eye], goals: dict[str, np.ndarray], seed: int = 0):
         )
 
     yield from grow(frozenset(), eyes, tuple(MOVES))
+
+
+def moved_pictures(source: Eyes, target: Eyes, row: int = 0, seed: int = 0) -> list[tuple[str, np.ndarray]]:
+    """Captioned pictures of one source eye: as it is, after each move, after all of them; and an eye of the target."""
+    goals = {name: goal[row : row + 1] for name, goal in goals_of(source, target).items()}
+    found = {moves: eyes[0].image for moves, eyes in moved_eyes(source.each()[row : row + 1], goals, seed)}
+    single = [(name, found[frozenset({name})]) for name in MOVES]
+    return [("source", found[frozenset()]), *single, ("all six", found[frozenset(MOVES)]), ("target", target.images[0])]
 
 
 def _moved(name: str, eye: Eye, goal: np.ndarray, seed: int, i: int) -> Eye:

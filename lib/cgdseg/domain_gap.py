@@ -72,7 +72,7 @@ def gap_intervals(gaps: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.D
     return gaps.join(pd.DataFrame(found, index=gaps.index, columns=["low", "high"]))
 
 
-def closed_intervals(closed: pd.DataFrame, scores: pd.DataFrame, cfg: Config, baseline: str) -> pd.DataFrame:
+def closed_intervals(closed: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     """`evaluation.gap_closed` with intervals of the change (change low, change high) and of the share won back.
 
     The share is a ratio: where the interval of the baseline's gap holds zero or less, there may be no gap to win back,
@@ -80,7 +80,7 @@ def closed_intervals(closed: pd.DataFrame, scores: pd.DataFrame, cfg: Config, ba
     draws = {key: _draws(rows, cfg) for key, rows in scores.groupby(["system", "condition"], sort=False)}
     found = []
     for row in closed.itertuples():
-        home, before = draws[row.system, baseline]
+        home, before = draws[row.system, cfg.gap.condition]
         change = draws[row.system, row.condition][1][row.dataset] - before[row.dataset]
         gap = home - before[row.dataset]
         moved = interval(change)

@@ -20,6 +20,7 @@ from cgdseg.data.cache import open_cache
 from cgdseg.data.dataset import EyeDataset
 from cgdseg.data.manifest import load_manifest, read_csv
 from cgdseg.data.splits import part_ids
+from cgdseg.domain_gap import interval, resampled_means
 from cgdseg.evaluation import segmenter_of
 from cgdseg.files import write_atomic
 from cgdseg.imports import code_digest
@@ -157,3 +158,17 @@ def f1_of_images(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> np.
         masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch])
         found.append(scores(count_pixels(probs, masks, cfg.evaluation.threshold)).f1)
     return np.concatenate(found)
+
+
+def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
+    """A row a test set, number of people and seed: dataset, people, images (the seeds' mean), seed, f1, low, high.
+
+    low and high are those of the seeds' mean, over the people who are tested; the seeds' own spread stays visible."""
+    rows = []
+    for (label, people), group in found.groupby(["label", "people"], sort=True):
+        each = group.groupby(["image_id", "subject"], as_index=False).f1.mean()
+        bounds = interval(resampled_means(each.rename(columns={"subject": "unit"}), n_resamples))
+        for seed, mine in group.groupby("seed"):
+            row = {"dataset": label, "people": people, "images": group.images.mean(), "seed": seed}
+            rows.append(row | {"f1": mine.f1.mean(), **bounds})
+    return pd.DataFrame(rows)

@@ -51,7 +51,7 @@ def measure_size(eye: Eye) -> np.ndarray:
 
 
 def apply_size(eye: Eye, goal: np.ndarray, _rng) -> Eye:
-    """Scale the eye about its own centre, image and mask alike; the frame's border is drawn out over what comes into view."""
+    """Scale the eye about its own centre, image and mask alike; the border is drawn out over what comes into view."""
     found = box(eye.sclera)
     if found is None:
         return eye
@@ -71,7 +71,7 @@ def apply_size(eye: Eye, goal: np.ndarray, _rng) -> Eye:
 def to_opponent(image: np.ndarray) -> np.ndarray:
     """RGB uint8 -> lightness, yellow-blue and red-green (H, W, 3) of log RGB, after Reinhard et al. 2001.
 
-    They take logs of cone responses. In logs the strength of the light adds to lightness alone, and a gamma scales all."""
+    They take logs of cone responses. In logs the strength of the light adds to lightness alone; a gamma scales all."""
     return np.log(image.astype(np.float32) + DARK) @ OPPONENT.T
 
 

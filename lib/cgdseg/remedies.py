@@ -104,7 +104,7 @@ def remedies_for(
     usual, plain = cfg.evaluation.threshold, plain_prediction(segmenter)
     references = source.images[:REFERENCES]
     found = [Remedy("none", NOTHING, plain, usual)]
-    found.append(Remedy("threshold of source validation", NOTHING, plain, best_threshold(source_probs, source.sclera)))
+    found.append(Remedy("threshold of the source", NOTHING, plain, best_threshold(source_probs, source.sclera)))
     mirrored = plain_prediction(replace(segmenter, mirrored=True))
     found.append(Remedy("mirrored as well", NOTHING, mirrored, usual))
     found.append(Remedy("mirrored and at four zooms", NOTHING, zoomed_prediction(segmenter, ZOOMS), usual))
@@ -115,10 +115,10 @@ def remedies_for(
     adapted = with_statistics_of(segmenter, unlabelled)
     if adapted is not None:
         seconds = time.perf_counter() - start
-        name = f"batch-norm statistics of its {whose} images"
+        name = f"batch-norm statistics ({whose} images)"
         found.append(Remedy(name, IMAGES, plain_prediction(adapted), usual, seconds))
     best = best_threshold(target[1], target[0].sclera)
-    return [*found, Remedy("best threshold there is (oracle)", LABELS, plain, best)]
+    return [*found, Remedy("best threshold (oracle)", LABELS, plain, best)]
 
 
 def plain_prediction(segmenter: Segmenter) -> Probabilities:
@@ -255,7 +255,7 @@ def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFr
         sets = [cfg.datasets[name] for name in cfg.conditions[condition]]
         real = any(dataset.domain == "real" and not dataset.test_only for dataset in sets)
         known = eyes[["label", "image_id", "subject"]].merge(rows[["image_id", "f1"]], on="image_id")
-        about = {"remedy": f"trained on `{condition}`", "looks_at": LABELS if real else NOTHING}
+        about = {"remedy": f"trained on {condition}", "looks_at": LABELS if real else NOTHING}
         tables.append(known.assign(**about, seconds=np.nan, ms=np.nan))
     columns = ["remedy", "looks_at", "seconds", "ms", "label", "image_id", "subject", "f1"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
@@ -271,7 +271,7 @@ def changes(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
         for name, mine in group.groupby("remedy", sort=False):
             pairs = mine.assign(f1=mine.f1 - mine.image_id.map(none.f1), unit=mine.subject)
             moved = interval(resampled_means(pairs, n_resamples))
-            row = {"remedy": name, "looks at": mine.looks_at.iloc[0], "dataset": label, "f1": mine.f1.mean()}
+            row = {"remedy": name, "looks_at": mine.looks_at.iloc[0], "dataset": label, "f1": mine.f1.mean()}
             row |= {"change": pairs.f1.mean(), **moved, "seconds": mine.seconds.iloc[0]}
             rows.append(row | {"times": mine.ms.iloc[0] / none.ms.iloc[0]})
     return pd.DataFrame(rows)

@@ -103,7 +103,7 @@ def people_kernel(features: np.ndarray, people: np.ndarray) -> tuple[np.ndarray,
 def mmd2(kernel: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Unbiased squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): pairs of one person are left out.
 
-    kernel (P, P) of `people_kernel`; target (P,) bool says who is of the target; (R, P) says it R times over -> () or (R,)."""
+    kernel (P, P) of `people_kernel`; target (P,) bool says who is of the target, (R, P) R times over -> () or (R,)."""
     inside = np.atleast_2d(target).astype(float)
     outside, off = 1 - inside, kernel - np.diag(np.diag(kernel))
     n, m = inside.sum(axis=1), outside.sum(axis=1)
