@@ -41,6 +41,7 @@ def test_ssbc2026_is_the_slides_recipe():
         ({"systems": {"x": {"kind": "vgg"}}}, "vgg"),
         ({"conditions": {"synthetic": ["Nothing"]}}, "names the dataset Nothing"),
         ({"training": {"stream": {"nothing": 8}}}, "names the condition nothing"),
+        ({"gap": {"system": "vgg"}}, "gap.system is vgg"),
         ({"datasets": {"SynCROI": {"test_only": True}}}, "test_only"),
         ({"datasets": {"a/b": {"layout": "plain", "root": "x", "domain": "real"}}}, "a/b"),
         ({"datasets": {"SBVPI": {"masks": "Masks/*.png"}}}, "{stem}"),

@@ -154,9 +154,9 @@ def principal_axes(features: np.ndarray, n_axes: int) -> np.ndarray:
 def compare(features: Features, n_repeats: int = 20, n_permutations: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Source against each target, and halves of the source against each other: a row a comparison.
 
-    Columns: first, second, images (a side), axes, the MEASURES, each with `null` (mean between halves of the source)
-    and `limit` (their 95 % quantile), and p. Every measure is the mean over `n_repeats` draws of as many images from
-    either side, so that the number of images favours nobody; p is of MMD² on all images."""
+    Columns: first, second, images (a side), dimensions (of the Fréchet distance), the MEASURES, each with `null` (mean
+    between halves of the source) and `limit` (their 95 % quantile), and p. Every measure is the mean over `n_repeats`
+    draws of as many images from either side, so that the number of images favours nobody; p is of MMD² on all."""
     kinds = features.eyes.groupby("label", sort=False).domain.first()
     source = next(label for label, domain in kinds.items() if domain == "synthetic")
     targets = [label for label, domain in kinds.items() if domain == "real"]
@@ -172,11 +172,11 @@ def compare(features: Features, n_repeats: int = 20, n_permutations: int = 1000,
             rows = other if name == source else _some(np.flatnonzero(features.eyes.label == name), n, rng)
             drawn[name].append(_measures(features, axes, half, rows))
     null = pd.DataFrame(drawn.pop(source))
-    rows = [{"first": source, "second": f"{source}, other half", "images": n, "axes": n_axes, **null.mean()}]
+    rows = [{"first": source, "second": f"{source}, other half", "images": n, "dimensions": n_axes, **null.mean()}]
     for name, values in drawn.items():
         p = _p_value(features, source, name, n_permutations)
         rows.append(
-            {"first": source, "second": name, "images": n, "axes": n_axes, **pd.DataFrame(values).mean(), "p": p}
+            {"first": source, "second": name, "images": n, "dimensions": n_axes, **pd.DataFrame(values).mean(), "p": p}
         )
     limits = {f"{name} null": null[name].mean() for name in MEASURES}
     limits |= {f"{name} limit": null[name].quantile(0.95) for name in MEASURES}
