@@ -117,9 +117,12 @@ def test_remedies_are_scored_like_notebook_4(cfg):
     kinds = found.groupby("remedy").looks_at.first()
     assert kinds["batch-norm statistics (training images)"] == "target images"
     assert kinds["best threshold (oracle)"] == "target labels" and kinds["mirrored as well"] == "nothing of the target"
+    mixed = cfg.run("unet", "mixed", run.seed)
+    training.write_run_card(cfg, mixed, training.train(cfg, mixed))
     other = remedies.other_trainings(cfg, run, pd.concat([scores, scores.assign(condition="mixed", f1=0.5)]), eyes)
     assert set(other.remedy) == {"trained on mixed"} and set(other.looks_at) == {"target labels"}
     table = remedies.changes(pd.concat([found, other]), 50).set_index("remedy")
+    assert table.seconds["trained on mixed"] > 0 and table.times["trained on mixed"] == 1
     assert table.change["none"] == 0 and table.times["none"] == 1
     means = found.groupby("remedy").f1.mean()
     assert table.change["mirrored as well"] == pytest.approx(means["mirrored as well"] - means["none"])

@@ -104,7 +104,7 @@ def read_blame(table: pd.DataFrame) -> str:
             (right if single.idxmax() == changed else wrong).append(changed)
     text = f"The factor that was really changed gets the most blame in {len(right)} of {len(right) + len(wrong)} cases"
     text += f" (not for {', '.join(wrong)})." if wrong else "."
-    return text + (f" {', '.join(silent)} cost this run less than a point, and nobody is blamed." if silent else "")
+    return text + (f" Changing {' or '.join(silent)} costs this run less than a point." if silent else "")
 
 
 def read_calibration(table: pd.DataFrame) -> str:
@@ -125,14 +125,12 @@ def read_remedies(table: pd.DataFrame, ladder: pd.DataFrame) -> str:
         parts = []
         for looks_at, kind in rows.groupby("looks_at", sort=False):
             best = kind.loc[kind.change.idxmax()]
-            if best.change <= 0:
-                parts.append(f"looking at {looks_at} none helps")
-                continue
             sure = "" if best.low > 0 else ", which may be chance"
-            parts.append(f"looking at {looks_at} {best.remedy}, {points(best.change, best.low, best.high)}{sure}")
-        lines.append(
-            f"- {name}. Best of its kind is, " + "; ".join(parts) + ". " + _people(ladder[ladder.dataset == name])
-        )
+            what = (
+                f"{best.remedy}, {points(best.change, best.low, best.high)}{sure}" if best.change > 0 else "none helps"
+            )
+            parts.append(f"at {looks_at}: {what}")
+        lines.append(f"- {name}. Best of what looks {'; '.join(parts)}. {_people(ladder[ladder.dataset == name])}")
     return "\n".join(lines)
 
 

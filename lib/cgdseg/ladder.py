@@ -161,14 +161,15 @@ def f1_of_images(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> np.
 
 
 def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
-    """A row a test set, number of people and seed: dataset, people, images (the seeds' mean), seed, f1, low, high.
+    """A row a test set, number of people and seed: dataset, people, images, seed, f1, low, high, seconds.
 
-    low and high are those of the seeds' mean, over the people who are tested; the seeds' own spread stays visible."""
+    images and seconds are the seeds' mean. low and high are those of the seeds' mean, over the people who are tested;
+    the seeds' own spread stays visible."""
     rows = []
     for (label, people), group in found.groupby(["label", "people"], sort=True):
         each = group.groupby(["image_id", "subject"], as_index=False).f1.mean()
         bounds = interval(resampled_means(each.rename(columns={"subject": "unit"}), n_resamples))
         for seed, mine in group.groupby("seed"):
             row = {"dataset": label, "people": people, "images": group.images.mean(), "seed": seed}
-            rows.append(row | {"f1": mine.f1.mean(), **bounds})
+            rows.append(row | {"f1": mine.f1.mean(), **bounds, "seconds": group.seconds.mean()})
     return pd.DataFrame(rows)

@@ -25,6 +25,7 @@ from cgdseg.encoders import merge_lora
 from cgdseg.evaluation import THRESHOLDS, segmenter_of
 from cgdseg.inference import Segmenter, load_trained
 from cgdseg.metrics import f1_by_threshold
+from cgdseg.progress import read_history
 from cgdseg.training import SCLERA
 
 NOTHING, IMAGES, LABELS = "nothing of the target", "target images", "target labels"
@@ -248,7 +249,7 @@ def measure_statistics(model: nn.Module, norms: list[_BatchNorm], batches: list[
 def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFrame) -> pd.DataFrame:
     """The same images under the other conditions of the run's system and seed, from notebook 4's scores.
 
-    Rows as those of `compare`; seconds and ms are NaN, since each is a training of its own."""
+    Rows as those of `compare`; the seconds are those of the whole training."""
     mine = scores[(scores.part == "test") & (scores.system == run.system) & (scores.seed == run.seed)]
     tables = []
     for condition, rows in mine[mine.condition != run.condition].groupby("condition", sort=False):
@@ -256,7 +257,9 @@ def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFr
         real = any(dataset.domain == "real" and not dataset.test_only for dataset in sets)
         known = eyes[["label", "image_id", "subject"]].merge(rows[["image_id", "f1"]], on="image_id")
         about = {"remedy": f"trained on {condition}", "looks_at": LABELS if real else NOTHING}
-        tables.append(known.assign(**about, seconds=np.nan, ms=np.nan))
+        other = Run(system=run.system, condition=condition, seed=run.seed)
+        spent = read_history(paths.run_dir(segmenter_of(cfg, other, "cpu").name)).seconds.sum()
+        tables.append(known.assign(**about, seconds=spent, ms=np.nan))
     columns = ["remedy", "looks_at", "seconds", "ms", "label", "image_id", "subject", "f1"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
@@ -273,5 +276,6 @@ def changes(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
             moved = interval(resampled_means(pairs, n_resamples))
             row = {"remedy": name, "looks_at": mine.looks_at.iloc[0], "dataset": label, "f1": mine.f1.mean()}
             row |= {"change": pairs.f1.mean(), **moved, "seconds": mine.seconds.iloc[0]}
-            rows.append(row | {"times": mine.ms.iloc[0] / none.ms.iloc[0]})
+            ms = mine.ms.fillna(none.ms.iloc[0]).iloc[0]  # another training of the system predicts as fast
+            rows.append(row | {"times": ms / none.ms.iloc[0]})
     return pd.DataFrame(rows)

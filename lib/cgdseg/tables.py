@@ -191,7 +191,7 @@ def input_pipeline() -> pd.DataFrame:
 
 
 NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}
-NAMES |= {"test f1": "test F1", "test f1 synthetic": "test F1, synthetic"}
+NAMES["test f1"] = "test F1"
 
 
 def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -224,8 +224,9 @@ def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `domain_gap.closed_intervals`; shares are in per cent."""
     shares = {"share won back %": 100 * table["share won back"], "low %": 100 * table["share low"]}
     shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
-    columns = ["system", "condition", "dataset", "test f1 synthetic", "test f1", "change", "change low", "change high"]
-    return for_reading(table.assign(**shares), [*columns, *shares])
+    before = next(name for name in table if name.startswith("test f1 "))
+    columns = ["system", "condition", "dataset", before, "test f1", "change", "change low", "change high", *shares]
+    return for_reading(table.assign(**shares), columns).rename(columns={before: before.replace("f1 ", "F1, ")})
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
@@ -257,7 +258,7 @@ def remedies(table: pd.DataFrame) -> pd.DataFrame:
 
 def people(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `ladder.summary`, a row a test set and number of people: F1 of the seeds' mean and of each seed."""
-    keys = ["dataset", "people", "images"]
+    keys = ["dataset", "people", "images", "seconds"]
     grouped = table.groupby(keys, sort=False)
     seeds = table.pivot(index=keys, columns="seed", values="f1").add_prefix("F1, seed ")
     means = grouped.agg(F1=("f1", "mean"), low=("low", "first"), high=("high", "first"))

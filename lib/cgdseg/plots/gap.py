@@ -81,7 +81,7 @@ def blame(table: pd.DataFrame) -> Figure:
     """Points blamed on each factor (columns) where one factor was changed (rows), from `attribution.known_gaps`."""
     grid = 100 * table.pivot(index="changed", columns="factor", values="points")
     order = [name for name in dict.fromkeys(table.factor) if name != "explained"]
-    grid = grid.loc[list(dict.fromkeys(table.changed)), order]
+    grid = grid.loc[list(dict.fromkeys(table.changed)), order].round(1) + 0.0  # no minus before a zero
     figure, axis = plt.subplots(figsize=(7.6, 0.42 * len(grid) + 1.3), layout="constrained")
     limit = max(1.0, np.nanmax(np.abs(grid.to_numpy())))
     sns.heatmap(
@@ -90,7 +90,7 @@ def blame(table: pd.DataFrame) -> Figure:
     )  # fmt: skip
     axis.axvline(len(order) - 2, color="0.2", linewidth=1)
     axis.set(xlabel="points of F1 blamed on", ylabel="changed")
-    axis.tick_params(axis="x", rotation=35)
+    axis.set_xticks(axis.get_xticks(), order, rotation=35, ha="right", rotation_mode="anchor")
     axis.tick_params(axis="y", rotation=0)
     return figure
 
