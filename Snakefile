@@ -155,13 +155,16 @@ rule evaluation:
 
 rule domain_gap:
     input:
+        receipt(AUDIT),
+        [receipt(stem) for stem in TRAININGS],
         receipt(EVALUATION),
     output:
         receipt(GAP),
     params:
         recipe=recipe(GAP),
     resources:
-        runtime=240,
+        runtime=720,  # it trains on, with real people
+        gpu=int(config.get("gpu", 0)),
     shell:
         RUN + GAP
 

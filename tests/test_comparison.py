@@ -18,7 +18,9 @@ SETS = ["MASD stand-in", "SBVPI stand-in"]
 def compared(tiny_config):
     for run in tiny_config.runs():
         training.write_run_card(tiny_config, run, training.train(tiny_config, run))
-    scores, references = evaluation.evaluate_runs(tiny_config)[0], evaluation.evaluate_references(tiny_config)
+    scores, references = (
+        evaluate(tiny_config).scores for evaluate in (evaluation.evaluate_runs, evaluation.evaluate_references)
+    )
     summary, others = (evaluation.cross_domain(table) for table in (scores, references))
     return tiny_config, comparison.compare(tiny_config, summary, others, n_timed=2)
 

@@ -45,6 +45,7 @@ def test_ssbc2026_is_the_slides_recipe():
         ({"training": {"stream": {"nothing": 8}}}, "names the condition nothing"),
         ({"splits": {"protocols": {"nothing": "subject"}}}, "splits.protocols names the condition nothing"),
         ({"splits": {"protocols": {"mixed": "random"}}}, "splits.protocols.mixed"),
+        ({"gap": {"system": "vgg"}}, "gap.system is vgg"),
         ({"datasets": {"SynCROI": {"test_only": True}}}, "test_only"),
         ({"datasets": {"a/b": {"layout": "plain", "root": "x", "domain": "real"}}}, "a/b"),
         ({"datasets": {"SBVPI": {"masks": "Masks/*.png"}}}, "{stem}"),

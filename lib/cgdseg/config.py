@@ -128,6 +128,19 @@ class Evaluation(Settings):
     batch_size: PositiveInt = 16
 
 
+class Gap(Settings):
+    """Notebook 5: whose domain gap is taken apart, and how much work goes into it."""
+
+    system: str | None = None  # None: the config's first
+    condition: str = "synthetic"  # trained on synthetic eyes only
+    images: PositiveInt = 200  # of each dataset at most, drawn at random, for features, factors and remedies
+    resamples: PositiveInt = 1000  # of a bootstrap, and permutations of a test
+    subjects: tuple[NonNegativeInt, ...] = (0, 1, 2, 5, 10, 20, 50)  # real people in training; too many: all there are
+    seeds: PositiveInt = 3  # each draws its own people
+    steps: PositiveInt = 600  # batches that every one of these trainings goes on for
+    batch_size: PositiveInt | None = None  # of these batches; None: the training's own
+
+
 class Run(Settings):
     """One training: a system, a condition and a seed."""
 
@@ -149,6 +162,7 @@ class Config(Settings):
     splits: Splits = Splits()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    gap: Gap = Gap()
     workers: PositiveInt = 2  # processes that render, decode and hash
 
     @field_validator("datasets")
@@ -179,6 +193,8 @@ class Config(Settings):
                 if condition not in self.conditions:
                     known = ", ".join(self.conditions)
                     raise ValueError(f"{setting} names the condition {condition}; the config has: {known}")
+        if self.gap.system not in {None, *self.systems}:
+            raise ValueError(f"gap.system is {self.gap.system}; the config has: {', '.join(self.systems)}")
         return self
 
     def runs(self) -> list[Run]:

@@ -85,14 +85,7 @@ def load_segmenter(
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if precision == "fp16" and where.type != "cuda":
         raise ValueError("precision fp16 needs CUDA: use bf16 or no")
-    folder = Path(folder)
-    card = read_run(folder)
-    if card is None:
-        raise FileNotFoundError(f"{short(folder)} holds no finished run: run notebooks/03_training.ipynb first")
-    settings = TypeAdapter(System).validate_python(card["system"])
-    tensors, _ = checkpoints.load(folder / "best.safetensors")
-    model = build_system(settings)
-    checkpoints.load_model(model, tensors)
+    model, settings, card = load_trained(folder)
     merge_lora(model)
     fold_norms(model.eval())
     keep_freed_memory()
@@ -103,6 +96,21 @@ def load_segmenter(
     mirrored = card.get("mirrored", False)
     shape = settings.input_size, settings.classes
     return Segmenter(card["run_id"], model, *shape, *calibrated, where, mirrored, precision)
+
+
+def load_trained(folder: str | Path) -> tuple[nn.Module, System, dict]:
+    """The model of a finished run with its own weights, as it was trained; its settings and its run.json.
+
+    Raises as `load_segmenter` does."""
+    folder = Path(folder)
+    card = read_run(folder)
+    if card is None:
+        raise FileNotFoundError(f"{short(folder)} holds no finished run: run notebooks/03_training.ipynb first")
+    settings = TypeAdapter(System).validate_python(card["system"])
+    tensors, _ = checkpoints.load(folder / "best.safetensors")
+    model = build_system(settings)
+    checkpoints.load_model(model, tensors)
+    return model, settings, card
 
 
 def predict_folder(

@@ -72,7 +72,9 @@ STAGES = {
     "05_domain_gap": Stage(
         reads=lambda cfg: [
             *[paths.scores_csv(cfg.name), paths.references_csv(cfg.name)],
-            paths.RESULTS / "transfer-factors.csv",
+            *[paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
+            *[paths.run_card(cfg.name, run.name) for run in cfg.runs()],
+            *[paths.RELEASE / "run.json", paths.RESULTS / "transfer-factors.csv"],
         ],
     ),
     "06_comparison": Stage(

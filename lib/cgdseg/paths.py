@@ -23,6 +23,11 @@ def run_dir(run_id: str) -> Path:
     return HOME / "data" / "runs" / run_id
 
 
+def rung_csv(recipe: str) -> Path:
+    """Scores of one training that notebook 05 went on with; named by a hash of all they depend on."""
+    return HOME / "data" / "ladder" / f"{recipe}.csv"
+
+
 def encoder_dir(recipe: str) -> Path:
     """A text encoder of our own, shared by all configs that ask for the same one."""
     return HOME / "data" / "encoders" / recipe

@@ -21,17 +21,6 @@ def read_search(found: Calibration) -> str:
     )
 
 
-def read_gaps(gaps: pd.DataFrame) -> str:
-    """The gap table in words."""
-    widest, narrowest = gaps.loc[gaps.gap.idxmax()], gaps.loc[gaps.gap.idxmin()]
-
-    def words(row: pd.Series) -> str:
-        home, away = 100 * row["validation f1"], 100 * row["test f1"]
-        return f"{row.run} on {row.dataset} (F1 {home:.1f} % at home, {away:.1f} % there)"
-
-    return f"The widest gap is that of {words(widest)}, the narrowest that of {words(narrowest)}."
-
-
 def read_transfer(table: pd.DataFrame) -> str:
     """A study of benchmarks/transfer.py (`tables.transfer`) in words."""
     base, rest, judged = table.iloc[0], table.iloc[1:], table.columns[1]
@@ -58,18 +47,6 @@ def read_language(table: pd.DataFrame) -> str:
         f"{word} in {', '.join(rows.variant)}" for word, rows in (("helps", helped), ("harms", harmed)) if len(rows)
     ]
     return f"Against random text language {' and '.join(parts)}; the other intervals include zero."
-
-
-def read_closed(closed: pd.DataFrame) -> str:
-    """The table of closed gaps in words."""
-    if closed.empty:
-        return "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
-    lines = [
-        f"- {row.system}, {row.condition} on {row.dataset}: F1 {100 * row.change:+.1f} points, "
-        + (f"{100 * row.share:.0f} % of the gap" if row.before > 0 else "though there was no gap to close")
-        for row in closed.rename(columns={"share won back": "share", "gap synthetic": "before"}).itertuples()
-    ]
-    return "\n".join(lines)
 
 
 def _per_cent(value: float) -> str:

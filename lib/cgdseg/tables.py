@@ -212,7 +212,7 @@ def input_pipeline() -> pd.DataFrame:
 
 
 NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}
-NAMES |= {"test f1": "test F1", "test f1 synthetic": "test F1, synthetic"}
+NAMES["test f1"] = "test F1"
 
 
 def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -237,15 +237,53 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `evaluation.domain_gap`."""
-    return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap"])
+    """The rows of `domain_gap.gap_intervals`."""
+    return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high"])
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `evaluation.gap_closed`; shares are in per cent."""
-    shares = {"share won back %": 100 * table["share won back"], "closed, slides' way %": 100 * table["share closed"]}
-    columns = ["system", "condition", "dataset", "test f1 synthetic", "test f1", "change", *shares]
-    return for_reading(table.assign(**shares), columns)
+    """The rows of `domain_gap.closed_intervals`; shares are in per cent."""
+    shares = {"share won back %": 100 * table["share won back"], "low %": 100 * table["share low"]}
+    shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
+    before = next(name for name in table if name.startswith("test f1 "))
+    columns = ["system", "condition", "dataset", before, "test f1", "change", "change low", "change high", *shares]
+    return for_reading(table.assign(**shares), columns).rename(columns={before: before.replace("f1 ", "F1, ")})
+
+
+def distances(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `shift.compare`; `by chance` is the 95 % quantile between halves of the source."""
+    names = {"mmd2": "MMD²", "a_distance": "A-distance", "frechet": "Fréchet"}
+    found = table[["first", "second", "images"]].copy()
+    for name, title in names.items():
+        found[title] = table[name]
+        if name == "mmd2":
+            found["p"] = table.p
+        found[f"{title}, by chance"] = table[f"{name} limit"]
+    return found
+
+
+def factors(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `attribution.points_of` with `dataset`: points and shares are hundredths."""
+    numbers = {name: 100 * table[name] for name in ("points", "low", "high")}
+    shares = {"share %": 100 * table["share"], "low %": 100 * table["share low"], "high %": 100 * table["share high"]}
+    return table[["dataset", "factor"]].assign(**numbers, **shares).reset_index(drop=True)
+
+
+def remedies(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `remedies.changes`; seconds are spent once, `times as slow` with every image."""
+    names = {"looks_at": "looks at", "seconds": "seconds once", "times": "times as slow"}
+    return for_reading(
+        table, ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", *list(names)[1:]]
+    ).rename(columns=names)
+
+
+def people(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `ladder.summary`, a row a test set and number of people: F1 of the seeds' mean and of each seed."""
+    keys = ["dataset", "people", "images", "seconds"]
+    grouped = table.groupby(keys, sort=False)
+    seeds = table.pivot(index=keys, columns="seed", values="f1").add_prefix("F1, seed ")
+    means = grouped.agg(F1=("f1", "mean"), low=("low", "first"), high=("high", "first"))
+    return means.join(seeds).reset_index()
 
 
 def leak_reported(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from cgdseg.plots.comparison import score_against_cost, verdicts_by_slide
 from cgdseg.plots.curves import precision_recall, reliability, threshold_sweep
 from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, copies_and_strangers, distributions
 from cgdseg.plots.factors import differences, factors, people
-from cgdseg.plots.gap import by_gaze, changes, gap_chart
+from cgdseg.plots.gap import blame, changes, factor_bars, feature_map, gap_chart, remedies_and_people
 from cgdseg.plots.leakage import leakage
 from cgdseg.plots.model import artefacts, cost_curves, energy_picture, key_maps, stage_pictures, token_picture
 from cgdseg.plots.scores import case_gallery, release_picture, score_bars, showcase
@@ -15,7 +15,7 @@ __all__ = [
     "artefacts",
     "augmentations",
     "bars",
-    "by_gaze",
+    "blame",
     "case_gallery",
     "changes",
     "colour_scatter",
@@ -25,6 +25,8 @@ __all__ = [
     "differences",
     "distributions",
     "energy_picture",
+    "factor_bars",
+    "feature_map",
     "factors",
     "gallery",
     "gap_chart",
@@ -33,6 +35,7 @@ __all__ = [
     "people",
     "precision_recall",
     "release_picture",
+    "remedies_and_people",
     "reliability",
     "score_against_cost",
     "score_bars",

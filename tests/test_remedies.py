@@ -1,0 +1,196 @@
+"""Remedies against what they should be by definition, and real people who are never tested."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import write_drawn_eyes
+
+from cgdseg import config, domain_gap, evaluation, gap_readings, ladder, paths, remedies, tables, training
+from cgdseg.data import cache, manifest, splits
+from cgdseg.remedies import Scored
+
+
+@pytest.fixture
+def cfg(home, tiny_unet) -> config.Config:
+    """Drawn eyes and photographs of twelve people, of whom some may be trained on; one run trained on the drawn."""
+    for name, shift in (("Drawn", 0), ("Photos", 40)):
+        write_drawn_eyes(home / name, n=14, shift=shift)
+    datasets = {
+        "Drawn": {"layout": "plain", "root": "Drawn", "domain": "synthetic"},
+        "Photos": {"layout": "plain", "root": "Photos", "domain": "real"},
+    }
+    made = config.Config(
+        name="tiny",
+        datasets=datasets,
+        conditions={"synthetic": ("Drawn",), "mixed": ("Drawn", "Photos")},
+        systems={"unet": tiny_unet},
+        training={"epochs": 2, "batch_size": 4, "lr": 1e-2},
+        evaluation={"size": (36, 48)},
+        gap={"steps": 2, "seeds": 2, "subjects": (0, 2, 99), "resamples": 50},
+    )
+    eyes, findings = manifest.build_manifest(made, progress=False)
+    manifest.save_manifest(made, eyes, findings)
+    splits.save_splits(made, splits.make_splits(eyes, made))
+    for size in {*made.input_sizes(), made.evaluation.size}:
+        cache.build_cache(made, eyes, size, n_workers=1, progress=False)
+    run = domain_gap.gap_run(made)
+    training.write_run_card(made, run, training.train(made, run))
+    return made
+
+
+@pytest.fixture
+def pictures():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (5, 32, 48, 3), np.uint8)
+
+
+def test_a_histogram_is_matched(pictures):
+    dark = (pictures * 0.4).astype(np.uint8)
+    match = remedies.histogram_matcher(pictures)
+    moved = np.stack([match(image) for image in dark])
+    assert np.percentile(moved, [10, 50, 90]) == pytest.approx(np.percentile(pictures, [10, 50, 90]), abs=4)
+    assert np.abs(match(pictures[0]).astype(int) - pictures[0]).mean() < 6
+
+
+def test_fourier_adaptation_moves_low_frequencies_only(pictures):
+    same = remedies.fourier_adapter(pictures[:1])(pictures[0])
+    assert np.abs(same.astype(int) - pictures[0]).max() <= 1
+    dark = (pictures[1] * 0.5).astype(np.uint8)
+    moved = remedies.fourier_adapter(pictures)(dark)
+    assert moved.mean() == pytest.approx(pictures.mean(), rel=0.05)
+    kept = [np.abs(np.fft.fft2(image[..., 0].astype(float)))[10, 10] for image in (dark, moved)]
+    assert kept[1] == pytest.approx(kept[0], rel=0.15)  # but for rounding and clipping
+
+
+def test_the_best_threshold_is_the_best(pictures):
+    probs = pictures[..., 0] / np.float32(255)
+    truth = probs > 0.62
+    best = remedies.best_threshold(probs, truth)
+    assert best in evaluation.THRESHOLDS and 0.55 <= best <= 0.7
+
+
+def test_zooms_fall_back_into_place(cfg):
+    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
+
+    class Brightness(torch.nn.Module):
+        def forward(self, images):
+            return 8 * (images.mean(1, keepdim=True) - 0.5)
+
+    seeing = replace(segmenter, model=Brightness())
+    image = np.zeros((32, 48, 3), np.uint8)
+    image[8:20, 10:30] = 255
+    size = (64, 96)
+    plain = seeing.predict([image], size)[0]
+    once = remedies.zoomed_prediction(seeing, (1.0,))([image], size)[0]
+    assert np.abs(once - plain).max() < 1e-3
+    often = remedies.zoomed_prediction(seeing, (0.8, 1.0, 1.25, 1.6))([image], size)[0]
+    assert ((often > 0.5) ^ (plain > 0.5)).mean() < 0.03
+    assert not np.array_equal(often, once)
+
+
+def test_batch_norm_takes_the_statistics_of_other_images(cfg):
+    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
+    eyes = domain_gap.draw_eyes(cfg, ("train", "val"))
+    images = remedies.load(cfg, segmenter, eyes.image_id[eyes.domain == "real"].tolist()).images
+    adapted = remedies.with_statistics_of(segmenter, images)
+    first = next(m for m in adapted.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    seen = {}
+    hook = first.register_forward_pre_hook(lambda _, inputs: seen.update(x=inputs[0]))
+    adapted.predict(list(images))
+    hook.remove()
+    assert first.running_mean == pytest.approx(seen["x"].mean((0, 2, 3)), abs=1e-5)
+    assert first.running_var == pytest.approx(seen["x"].var((0, 2, 3)), rel=1e-3)
+    assert not adapted.model.training
+    plain = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 1))
+    assert not [m for m in plain.modules() if isinstance(m, remedies._BatchNorm)]
+
+
+def test_remedies_are_scored_like_notebook_4(cfg):
+    run, eyes = domain_gap.gap_run(cfg), domain_gap.draw_eyes(cfg)
+    found, calibration = remedies.compare(cfg, run, eyes)
+    scores = evaluation.evaluate_run(cfg, run).scores
+    both = found[found.remedy == "none"].merge(scores, on="image_id")
+    assert len(both) == (eyes.domain == "real").sum() and both.f1_x.tolist() == pytest.approx(both.f1_y.tolist())
+    kinds = found.groupby("remedy").looks_at.first()
+    assert kinds["batch-norm statistics (training images)"] == "target images"
+    assert kinds["best threshold (oracle)"] == "target labels" and kinds["mirrored as well"] == "nothing of the target"
+    mixed = cfg.run("unet", "mixed", run.seed)
+    training.write_run_card(cfg, mixed, training.train(cfg, mixed))
+    other = remedies.other_trainings(cfg, run, pd.concat([scores, scores.assign(condition="mixed", f1=0.5)]), eyes)
+    assert set(other.remedy) == {"trained on mixed"} and set(other.looks_at) == {"target labels"}
+    table = remedies.changes(pd.concat([found, other]), 50).set_index("remedy")
+    assert table.seconds["trained on mixed"] > 0 and table.times["trained on mixed"] == 1
+    assert table.change["none"] == 0 and table.times["none"] == 1
+    means = found.groupby("remedy").f1.mean()
+    assert table.change["mirrored as well"] == pytest.approx(means["mirrored as well"] - means["none"])
+    assert means["best threshold (oracle)"] >= means["none"] - 1e-12
+    assert "temperature of" in gap_readings.read_calibration(calibration)
+
+
+def test_unlabelled_images_are_not_the_tested_ones_where_there_are_others(cfg):
+    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
+    images, whose = remedies.unlabelled_images(cfg, segmenter, "Photos")
+    tested = domain_gap.draw_eyes(cfg).query("domain == 'real'")
+    shown = remedies.load(cfg, segmenter, tested.image_id.tolist()).images
+    assert whose == "training" and not {i.tobytes() for i in images} & {i.tobytes() for i in shown}
+    alone = cfg.model_copy(update={"conditions": {"synthetic": ("Drawn",)}})
+    splits.save_splits(alone, splits.make_splits(manifest.load_manifest(alone), alone))
+    assert remedies.unlabelled_images(alone, segmenter, "Photos")[1] == "test"
+
+
+def test_nobody_who_is_tested_is_trained_on(cfg):
+    tested = domain_gap.draw_eyes(cfg).query("domain == 'real'")
+    plan = ladder.rungs(cfg, tested)
+    everybody = set(ladder.people_to_train_on(cfg, tested).subject)
+    assert [len(r.people) for r in plan[:3]] == [0, 2, len(everybody)] and len(plan) == 6
+    for rung in plan:
+        assert not set(rung.people) & set(tested.subject) and not set(rung.image_ids) & set(tested.image_id)
+    assert set(plan[1].people) < set(plan[2].people) and plan[1].people != plan[4].people
+
+
+def test_batches_are_half_real_and_repeat_themselves():
+    rows = ladder.batch_rows(10, 4, 8, seed=1, step=3)
+    assert sum(row >= 10 for row in rows) == 4 and max(rows) < 14 and len(rows) == 8
+    assert rows == ladder.batch_rows(10, 4, 8, 1, 3) != ladder.batch_rows(10, 4, 8, 1, 4)
+    assert max(ladder.batch_rows(10, 0, 8, 1, 3)) < 10
+
+
+def test_the_ladder_is_climbed_once(cfg, monkeypatch):
+    run, tested = domain_gap.gap_run(cfg), domain_gap.draw_eyes(cfg).query("domain == 'real'")
+    found = ladder.climb(cfg, run, tested)
+    assert len(found) == 6 * len(tested) and found.f1.between(0, 1).all()
+    folder = paths.run_dir(evaluation.segmenter_of(cfg, run).name)
+    plan = ladder.rungs(cfg, tested)
+    again = ladder.train_on(cfg, run, folder, plan[1])
+    mine = found[(found.seed == 0) & (found.people == 2)]
+    assert ladder.f1_of_images(cfg, again, tested) == pytest.approx(mine.f1.to_numpy(), abs=1e-9)
+    weights = [next(ladder.train_on(cfg, run, folder, r).model.parameters()) for r in plan[:2]]
+    assert not torch.equal(*weights)
+
+    monkeypatch.setattr(ladder, "train_on", None)
+    assert ladder.climb(cfg, run, tested).equals(found)
+    longer = cfg.model_copy(update={"gap": cfg.gap.model_copy(update={"steps": 3})})
+    recipes = {ladder.recipe(c, run, folder, r, tested) for c in (cfg, longer) for r in plan}
+    assert len(recipes) == 12
+
+    summed = ladder.summary(found, 50)
+    assert summed.groupby("people").seed.nunique().tolist() == [2, 2, 2] and (summed.low <= summed.high).all()
+    assert tables.people(summed).people.tolist() == sorted(set(summed.people))
+
+
+def test_people_are_read_against_as_many_steps_without_them():
+    rows = [(k, seed, f1) for k, f1 in ((0, 0.5), (1, 0.62), (5, 0.7)) for seed in (0, 1)]
+    rungs = pd.DataFrame(rows, columns=["people", "seed", "f1"]).assign(dataset="Photos", low=0, high=1)
+    text = gap_readings._people(rungs)
+    assert "5 real people" in text and "+20.0 points" in text and "1 of them" in text
+    assert "no real person" in gap_readings._people(rungs[rungs.people == 0])
+    assert "bring nothing" in gap_readings._people(rungs.assign(f1=0.9 - 0.1 * rungs.people))
+
+
+def test_scored_images_keep_their_masks(cfg):
+    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
+    found = remedies.load(cfg, segmenter, domain_gap.draw_eyes(cfg).image_id.tolist())
+    assert isinstance(found, Scored) and found.images.shape[1:] == (32, 48, 3) and found.sclera.shape[1:] == (36, 48)
