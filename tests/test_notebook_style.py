@@ -71,6 +71,15 @@ def test_holds_no_machinery(path):
 
 
 @each
+def test_curves_lead_to_their_numbers(path):
+    """A page links each drawn curve to a table; pictures of eyes have no numbers behind them."""
+    calls = [node for cell in code(path) for node in ast.walk(ast.parse(text(cell))) if isinstance(node, ast.Call)]
+    figures = [call for call in calls if ast.unparse(call.func) == "out.figure"]
+    drawn = [{keyword.arg: keyword.value for keyword in call.keywords} for call in figures]
+    assert not [ast.unparse(words["caption"]) for words in drawn if not words.keys() & {"svg", "data"}]
+
+
+@each
 def test_names_no_machine(path):
     found = [text(cell) for cell in jobs.cells(path) if ABSOLUTE.search(text(cell))]
     assert not found, f"{path.name} holds an absolute path: {found}"

@@ -60,7 +60,6 @@ def apply_size(eye: Eye, goal: np.ndarray, _rng) -> Eye:
     x, y = found[0] + found[2] / 2, found[1] + found[3] / 2
     place = np.array([[zoom, 0, x - zoom * x], [0, zoom, y - zoom * y]])
     image = eye.image
-    image = eye.image
     if zoom < 1:  # what a coarser grid of pixels averages
         image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(1 / zoom**2 - 1) + 1e-3)
     moved = cv2.warpAffine(image, place, (width, height), borderMode=cv2.BORDER_REPLICATE)

@@ -22,7 +22,7 @@ from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
 from cgdseg.domain_gap import interval, resampled_means
 from cgdseg.encoders import merge_lora
-from cgdseg.evaluation import THRESHOLDS, segmenter_of
+from cgdseg.evaluation import THRESHOLDS, people_apart, segmenter_of
 from cgdseg.inference import Segmenter, load_trained
 from cgdseg.metrics import f1_by_threshold
 from cgdseg.progress import read_history
@@ -249,8 +249,10 @@ def measure_statistics(model: nn.Module, norms: list[_BatchNorm], batches: list[
 def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFrame) -> pd.DataFrame:
     """The same images under the other conditions of the run's system and seed, from notebook 4's scores.
 
+    A condition that trains on the people it is tested on is no remedy, and left out.
     Rows as those of `compare`; the seconds are those of the whole training."""
     mine = scores[(scores.part == "test") & (scores.system == run.system) & (scores.seed == run.seed)]
+    mine = people_apart(cfg, mine)
     tables = []
     for condition, rows in mine[mine.condition != run.condition].groupby("condition", sort=False):
         sets = [cfg.datasets[name] for name in cfg.conditions[condition]]
