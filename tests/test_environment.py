@@ -55,6 +55,11 @@ def test_large_files_are_refused_but_for_the_model_that_ships(tmp_path):
     assert str(large) in problem and "keep it out" in problem
 
 
+def test_the_drawing_of_the_library_is_of_today():
+    architecture = script("architecture")
+    assert architecture.stamp(architecture.graph()) in architecture.TARGET.read_text(), "run python .ci/architecture.py"
+
+
 def test_hooks_before_a_commit_run_what_the_environment_has():
     (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     words = [hook["entry"].split() for hook in hooks["hooks"]]
