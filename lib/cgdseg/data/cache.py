@@ -18,6 +18,7 @@ from cgdseg.config import RGB, Config, Size
 from cgdseg.data import in_parallel
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.manifest import load_manifest
+from cgdseg.files import saying_where
 
 RULE = "area or bilinear images, nearest exact labels; 1"  # change it when decoding or resizing changes
 
@@ -32,6 +33,13 @@ class PixelCache:
         self.image_ids: list[str] = meta["image_ids"]
         self.images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         self.labels = np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+        shape = (len(self.image_ids), *meta["size"])
+        for array, name, expected in ((self.images, "images", (*shape, 3)), (self.labels, "labels", shape)):
+            if array.dtype != np.uint8 or array.shape != expected:  # `read` takes both for granted
+                found = f"{array.dtype} {array.shape}, not uint8 {expected}"
+                raise ValueError(
+                    f"{paths.short(folder)}/{name}.npy is {found}: run notebooks/01_data_audit.ipynb again"
+                )
         self._rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
 
     def row(self, image_id: str) -> int:
@@ -93,20 +101,21 @@ def build_cache(
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     _sweep(folder)
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
-        shape = (len(manifest), *size)
-        _allocate(part / "images.npy", (*shape, 3))
-        _allocate(part / "labels.npy", shape)
+        with saying_where(folder):
+            part.mkdir(parents=True)
+            _allocate(part / "images.npy", (len(manifest), *size, 3))
+            _allocate(part / "labels.npy", (len(manifest), *size))
         jobs = _jobs(cfg, manifest, size, part)
         title = f"decoding to {size[0]}x{size[1]}" if progress else None
         for _ in in_parallel(_fill, jobs, n_workers or cfg.workers, title):
             pass
         meta = {"fingerprint": wanted, "size": list(size), "rule": RULE, "image_ids": manifest["image_id"].tolist()}
-        (part / "meta.json").write_text(json.dumps(meta))
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
+        with saying_where(folder):
+            (part / "meta.json").write_text(json.dumps(meta))
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return PixelCache(folder)
