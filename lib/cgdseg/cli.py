@@ -15,6 +15,7 @@ import typer
 
 from cgdseg import paths
 from cgdseg.config import PARTS, RGB, Precision, Size, load_config
+from cgdseg.files import visible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -242,7 +243,7 @@ def audit(
         result = audit_folder(folder, colours=_colours(colour))
     typer.echo(to_json({key: value for key, value in result.items() if key != "findings"}).strip())
     for finding in result["findings"]:
-        typer.secho(f"{finding['file']}: {finding['reason']}; {finding['mend']}", fg="yellow")
+        typer.secho(visible(f"{finding['file']}: {finding['reason']}; {finding['mend']}"), fg="yellow")
     if json:
         write_atomic(json, to_json(result))
 
@@ -333,7 +334,7 @@ def _colours(words: list[str]) -> dict[str, RGB] | None:
 
 def _name_problems(table) -> None:
     for problem in table.loc[table.problem != "", "problem"]:
-        typer.secho(problem, err=True, fg="yellow")
+        typer.secho(visible(problem), err=True, fg="yellow")
 
 
 if __name__ == "__main__":

@@ -287,7 +287,9 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict:
     base = settings.pop("extends", None)
     if base is None:
         return settings
-    beside = path.parent / str(base)
+    if not isinstance(base, str) or not base.isprintable() or len(base) > 200:
+        raise ValueError(f"{path}: extends must be a name in configs/ or the path of a YAML file")
+    beside = path.parent / base
     return _merge(_read(beside if beside.is_file() else config_path(base), (*below, path.resolve())), settings)
 
 

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ def write_atomic(path: Path, content: str | bytes | Callable[[Path], object]) ->
 
     Raises OSError that names the file, the reason and the mend; what was there before stays as it was."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name[-40:]}.{os.getpid()}.part")  # a long name must not become too long
     with saying_where(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -55,6 +56,12 @@ def saying_where(path: Path) -> Iterator[None]:
     except OSError as error:
         reason, mend = error.strerror or str(error), MENDS.get(error.errno, "check the disk and its permissions")
         raise OSError(error.errno, f"{path} could not be written ({reason}): {mend}") from None
+
+
+def visible(name: str) -> str:
+    """A file's name as a terminal may print it: controls, turns of direction and what is no text are spelt out."""
+    hidden = r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    return re.sub(hidden, lambda found: ascii(found[0])[1:-1], name)
 
 
 def sha256(path: Path) -> str:

@@ -75,7 +75,10 @@ def sole_trainer(folder: Path) -> Iterator[None]:
 def save(folder: Path, mark: str, learner: Learner, progress: Progress, is_best: bool) -> None:
     """Write one epoch's checkpoint, and the weights that are kept if they are the best so far."""
     weights = checkpoints.model_tensors(learner.kept)
-    if is_best:  # before the epoch: if a kill falls between, the epoch is trained again and writes the same
+    # both before the epoch: if a kill falls between, it is trained again and writes the same; the other way round, a
+    # kill after the last epoch would leave a finished run whose history lacks it
+    write_atomic(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in progress.history))
+    if is_best:
         checkpoints.save(folder / "best.safetensors", weights, {"epoch": progress.epoch})
     tensors = _above("model.", checkpoints.model_tensors(learner.model)) | _optimizer_tensors(learner)
     if learner.averaged:
@@ -88,7 +91,6 @@ def save(folder: Path, mark: str, learner: Learner, progress: Progress, is_best:
         "scaler": progress.scaler,
     }
     checkpoints.save_epoch(folder / "checkpoints", progress.epoch, tensors, meta)
-    write_atomic(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in progress.history))
 
 
 def resume(folder: Path, learner: Learner) -> Progress:

@@ -31,15 +31,9 @@ class PixelCache:
         self.folder = folder
         self.digest: str = meta["fingerprint"]
         self.image_ids: list[str] = meta["image_ids"]
-        self.images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        self.labels = np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False)
         shape = (len(self.image_ids), *meta["size"])
-        for array, name, expected in ((self.images, "images", (*shape, 3)), (self.labels, "labels", shape)):
-            if array.dtype != np.uint8 or array.shape != expected:  # `read` takes both for granted
-                found = f"{array.dtype} {array.shape}, not uint8 {expected}"
-                raise ValueError(
-                    f"{paths.short(folder)}/{name}.npy is {found}: run notebooks/01_data_audit.ipynb again"
-                )
+        self.images = _open(folder / "images.npy", (*shape, 3))
+        self.labels = _open(folder / "labels.npy", shape)
         self._rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
 
     def row(self, image_id: str) -> int:
@@ -135,6 +129,18 @@ def fingerprint(cfg: Config, manifest: pd.DataFrame, size: Size) -> str:
     files = manifest[["image_id", "image_sha256", "mask_sha256"]].to_numpy().tolist()
     tables = {name: cfg.datasets[name].colours for name in sorted(manifest["dataset"].unique())}
     return hashlib.sha256(json.dumps([files, tables, list(size), RULE], sort_keys=True).encode()).hexdigest()
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Map an array; ValueError unless it is what `read` takes for granted."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        fault = "" if (array.dtype, array.shape) == (np.uint8, shape) else f"{array.dtype} {array.shape}"
+    except (ValueError, EOFError) as error:
+        fault = str(error)
+    if fault:
+        raise ValueError(f"{paths.short(path)} is not uint8 {shape} ({fault}): run notebooks/01_data_audit.ipynb again")
+    return array
 
 
 def _jobs(cfg: Config, manifest: pd.DataFrame, size: Size, part: Path) -> list[Job]:

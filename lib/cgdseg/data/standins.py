@@ -207,5 +207,8 @@ def _write(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + TEMPORARY)
     with saying_where(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        os.replace(part, path)
+        try:
+            part.write_bytes(data)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
