@@ -1,13 +1,18 @@
 """Faults are injected and counted: count(fault, injected, survived, lost) in a test becomes a row of the table.
 
-The table is printed at the end; with FAULTS_JSON=<file> it is also written there."""
+The table is printed at the end; with FAULTS_JSON=<file> it is also written there, and into CONTRIBUTING.md."""
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from cgdseg.paths import ROOT
+
+HEAD = "| fault | injected | survived | lost |"
 
 settings.register_profile("quick", max_examples=30, deadline=None, database=None, derandomize=True)
 settings.register_profile("long", max_examples=400, deadline=None, database=None)
@@ -37,7 +42,10 @@ def pytest_terminal_summary(terminalreporter):
     table = [rows[name] for name in sorted(rows)]
     table.append({"fault": "together"} | {n: sum(row[n] for row in table) for n in ("injected", "survived", "lost")})
     terminalreporter.section("faults")
-    lines = [f"| {row['fault']} | {row['injected']:,} | {row['survived']:,} | {row['lost']:,} |" for row in table]
-    terminalreporter.write_line("\n".join(["| fault | injected | survived | lost |", "|---|---:|---:|---:|", *lines]))
+    rows_of = [f"| {row['fault']} | {row['injected']:,} | {row['survived']:,} | {row['lost']:,} |" for row in table]
+    words = "\n".join([HEAD, "|---|---:|---:|---:|", *rows_of]) + "\n"
+    terminalreporter.write_line(words)
     if target := os.environ.get("FAULTS_JSON"):
         Path(target).write_text(json.dumps(table, indent=1) + "\n")
+        note = ROOT / "CONTRIBUTING.md"
+        note.write_text(re.sub(re.escape(HEAD) + r"\n(\|.*\n)*", lambda _: words, note.read_text()))

@@ -67,12 +67,14 @@ class Skeleton(html.parser.HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
+        if tag == "span" and all((value or "").startswith("ansi-") for name, value in attributes if name == "class"):
+            return  # the colours of a terminal
         acts = {"src", "href", "action", "srcdoc", "style", "http-equiv", "content", "type"}
         values = [value if name in acts and not (value or "").startswith("data:") else "" for name, value in attributes]
         self.parts.append((tag, [name for name, _ in attributes], values))
 
     def handle_endtag(self, tag):
-        self.parts.append(tag)
+        self.parts += [tag] if tag != "span" else []
 
     def handle_comment(self, data):
         self.parts.append("comment")
