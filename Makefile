@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 TOO_OLD := Python 3.11 or newer is needed: run make again with PYTHON=/path/to/python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check coverage browser release-model bench lab lock clean
+.PHONY: help env reports test faults check coverage browser release-model bench lab lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ reports: $(READY) ## run the notebooks of CONFIG and render their pages
 test: $(READY) ## unit tests, and every notebook with its own parameters
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" OMP_NUM_THREADS=1 TQDM_DISABLE=1 \
 	$(BIN)/python -m pytest -n 2 --nbval-lax tests notebooks
+
+faults: $(READY) ## inject faults and count what survives (a quarter of an hour; best as root, to fill real disks)
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" OMP_NUM_THREADS=1 TQDM_DISABLE=1 \
+	FAULTS_JSON=benchmarks/results/faults.json $(BIN)/python -m pytest -m "" --hypothesis-profile=long tests/faults
 
 check: $(READY) ## style of code and notebooks, one-way imports
 	$(BIN)/ruff check .

@@ -18,8 +18,9 @@ RUNS = {run.name: run for run in cfg.runs()}
 EXECUTED = os.path.relpath(paths.executed_dir(cfg.name), paths.HOME)
 PAGES = os.path.relpath(paths.html_dir(cfg.name), paths.HOME)
 INDEX = os.path.relpath(paths.report_dir(cfg.name) / "index.html", paths.HOME)
-CGDSEG = f"'{sys.executable}' -m cgdseg.cli"
-RUN = f"{CGDSEG} run --config '{NAME}' --minutes {{resources.runtime}} "
+PYTHON = sys.executable
+CGDSEG = "{PYTHON:q} -m cgdseg.cli"  # :q quotes for the shell, whatever a folder is called
+RUN = CGDSEG + " run --config {NAME:q} --minutes {resources.runtime} "
 
 AUDIT, MODEL, EVALUATION = "01_data_audit", "02_model", "04_evaluation"
 GAP, COMPARISON = "05_domain_gap", "06_comparison"
@@ -69,7 +70,7 @@ rule index:
         look=report.look(),
         settings=digest(cfg),
     shell:
-        CGDSEG + " index --config '{NAME}'"
+        CGDSEG + " index --config {NAME:q}"
 
 
 rule page:
@@ -80,7 +81,7 @@ rule page:
     params:
         look=report.look(),
     shell:
-        CGDSEG + " html --config '{NAME}' '{wildcards.stem}'"
+        CGDSEG + " html --config {NAME:q} '{wildcards.stem}'"
 
 
 rule audit:
@@ -103,7 +104,7 @@ rule text_encoder:
     resources:
         runtime=60,
     shell:
-        "TQDM_DISABLE=1 " + CGDSEG + " text-encoder --config '{NAME}'"
+        "TQDM_DISABLE=1 " + CGDSEG + " text-encoder --config {NAME:q}"
 
 
 rule model:

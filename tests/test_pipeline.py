@@ -2,45 +2,12 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
-import toys
-
-AUDIT, MODEL, EVALUATION = "01_data_audit", "02_model", "04_evaluation"
-GAP, COMPARISON = "05_domain_gap", "06_comparison"
-TRAININGS = ["03_training.unet-synthetic-1", "03_training.unet-synthetic-2"]
-
-
-class Tree:
-    """A toy project on disk."""
-
-    def __init__(self, root):
-        self.root = root
-        toys.write_tree(root)
-        self.environment = {**os.environ, "PYTHONPATH": str(root / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
-        self.environment.pop("CGDSEG_HOME", None)
-        self.command = [sys.executable, "-m", "cgdseg.cli", "reports", "toy", "--cores", "2"]
-
-    def reports(self, expected_code=0):
-        """Run everything; return the jobs that were executed."""
-        done = subprocess.run(self.command, cwd=self.root, env=self.environment, capture_output=True, text=True)
-        self.said = done.stdout + done.stderr
-        assert done.returncode == expected_code, self.said
-        return sorted(re.findall(r"^\S+  run   (\S+)", done.stdout, flags=re.M))
-
-    def edit(self, name, old, new):
-        path = self.root / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def page(self, name):
-        return (self.root / "reports/toy" / name).read_text()
+from toys import AUDIT, COMPARISON, EVALUATION, GAP, MODEL, TRAININGS, Tree
 
 
 @pytest.fixture(scope="module")

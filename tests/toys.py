@@ -1,6 +1,10 @@
 """Notebooks and a config of a few lines, for tests of everything around notebooks."""
 
+import os
+import re
 import shutil
+import subprocess
+import sys
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -29,6 +33,9 @@ from cgdseg.outputs import Outputs
 cfg = load_config(CONFIG)
 run = None"""
 END = "assert out.outputs\nout.finish()"
+AUDIT, MODEL, EVALUATION = "01_data_audit", "02_model", "04_evaluation"
+GAP, COMPARISON = "05_domain_gap", "06_comparison"
+TRAININGS = ["03_training.unet-synthetic-1", "03_training.unet-synthetic-2"]
 
 
 def write_notebook(path, *sources, parameters=None, end=END):
@@ -82,3 +89,30 @@ def write_tree(root):
 def copy(source, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)
+
+
+class Tree:
+    """A toy project on disk."""
+
+    def __init__(self, root):
+        self.root = root
+        write_tree(root)
+        self.environment = {**os.environ, "PYTHONPATH": str(root / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment.pop("CGDSEG_HOME", None)
+        self.command = [sys.executable, "-m", "cgdseg.cli", "reports", "toy", "--cores", "2"]
+
+    def reports(self, expected_code=0):
+        """Run everything; return the jobs that were executed."""
+        done = subprocess.run(self.command, cwd=self.root, env=self.environment, capture_output=True, text=True)
+        self.said = done.stdout + done.stderr
+        assert done.returncode == expected_code, self.said
+        return sorted(re.findall(r"^\S+  run   (\S+)", done.stdout, flags=re.M))
+
+    def edit(self, name, old, new):
+        path = self.root / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def page(self, name):
+        return (self.root / "reports/toy" / name).read_text()

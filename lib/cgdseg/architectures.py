@@ -2,7 +2,9 @@
 
 {kind: unet, channels: [8, 16]} -> UNet; the defaults of CGDSeg are the slides'. An unknown key is an error."""
 
-from typing import Annotated, Literal, Self
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,7 +18,8 @@ from pydantic import (
 )
 
 Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
-RGB = tuple[int, int, int]
+Level = Annotated[int, Field(ge=0, le=255)]
+RGB = tuple[Level, Level, Level]
 Part = Literal["sclera", "iris", "pupil"]
 Upsampling = Literal[
     "bilinear", "nearest", "bicubic", "transposed", "transposed-overlap", "pixel-shuffle", "bed-of-nails"
@@ -24,8 +27,23 @@ Upsampling = Literal[
 PARTS: tuple[Part, ...] = ("sclera", "iris", "pupil")  # labels 1, 2, 3; 0 is everything else
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Words to end an error about an unknown name with: the known one that was probably meant, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4) or difflib.get_close_matches(name.upper(), known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there is: {', '.join(known)}"
+
+
 class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_known_keys(cls, given: Any) -> Any:
+        for key in given if isinstance(given, dict) else ():
+            if key not in cls.model_fields:
+                raise ValueError(f"there is no setting {key}{nearest(str(key), cls.model_fields)}")
+        return given
 
 
 class Backbone(Settings):

@@ -2,8 +2,10 @@
 
 A checkpoint is one .safetensors file; its header holds JSON and the hash of everything in the file."""
 
+import errno
 import hashlib
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -35,8 +37,17 @@ def save(path: Path, tensors: dict[str, Tensor], meta: dict) -> str:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     meta = json.loads(json.dumps(meta))
     header = {"meta": json.dumps(meta), "sha256": content_hash(tensors, meta)}
-    write_atomic(path, lambda part: save_file(tensors, part, metadata=header))
+    write_atomic(path, lambda part: _save_file(part, tensors, header))
     return header["sha256"]
+
+
+def _save_file(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """safetensors' writer, whose error on a full disk is no OSError."""
+    try:
+        save_file(tensors, path, metadata=header)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from None
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict]:

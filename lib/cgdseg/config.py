@@ -2,6 +2,7 @@
 
 load_config("demo") -> Config. An unknown key, a wrong type or a missing file is an error that names the file."""
 
+import difflib
 import hashlib
 import itertools
 import json
@@ -37,6 +38,7 @@ from cgdseg.architectures import (  # noqa: F401  those who write a config find 
     TextEncoder,
     UNet,
     Upsampling,
+    nearest,
 )
 from cgdseg.paths import CONFIGS
 
@@ -165,6 +167,13 @@ class Config(Settings):
     gap: Gap = Gap()
     workers: PositiveInt = 2  # processes that render, decode and hash
 
+    @field_validator("name")
+    @classmethod
+    def _names_folders(cls, name: str) -> str:
+        if not re.fullmatch(r"[\w+-][\w.+ -]*", name) or re.fullmatch(r"[\d.+eE_-]*", name):
+            raise ValueError(f"a config cannot be called {name!r}: use letters, digits, spaces and . _ + - only")
+        return name
+
     @field_validator("datasets")
     @classmethod
     def _are_plain_names(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
@@ -186,15 +195,14 @@ class Config(Settings):
         for condition, names in self.conditions.items():
             for name in names:
                 if name not in self.datasets:
-                    known = ", ".join(self.datasets)
-                    raise ValueError(f"condition {condition} names the dataset {name}; the config has: {known}")
+                    raise ValueError(f"condition {condition} names the dataset {name}{nearest(name, self.datasets)}")
         for setting, named in (("training.stream", self.training.stream), ("splits.protocols", self.splits.protocols)):
             for condition in named:
                 if condition not in self.conditions:
-                    known = ", ".join(self.conditions)
-                    raise ValueError(f"{setting} names the condition {condition}; the config has: {known}")
+                    known = nearest(condition, self.conditions)
+                    raise ValueError(f"{setting} names the condition {condition}{known}")
         if self.gap.system not in {None, *self.systems}:
-            raise ValueError(f"gap.system is {self.gap.system}; the config has: {', '.join(self.systems)}")
+            raise ValueError(f"gap.system is {self.gap.system}{nearest(self.gap.system, self.systems)}")
         return self
 
     def runs(self) -> list[Run]:
@@ -207,7 +215,9 @@ class Config(Settings):
         run = Run(system=system, condition=condition, seed=seed)
         if run not in self.runs():
             known = ", ".join(r.name for r in self.runs())
-            raise ValueError(f"config {self.name} has no run {run.name}; it has: {known}")
+            close = nearest(run.name, [r.name for r in self.runs()]).partition("did you mean ")[2]
+            meant = f" (did you mean {close[:-1]}?)" if close else ""
+            raise ValueError(f"config {self.name} has no run {run.name}{meant}; it has: {known}")
         return run
 
     def streamed(self, run: Run) -> int:
@@ -268,23 +278,47 @@ def config_path(name: str | Path) -> Path:
     if path.suffix not in {".yaml", ".yml"}:
         path = CONFIGS / f"{name}.yaml"
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
-        raise FileNotFoundError(f"there is no config {path}; give a path or one of: {known}")
+        known = ", ".join(names := sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+        close = difflib.get_close_matches(path.stem, names, n=1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise FileNotFoundError(f"there is no config {path}{meant}; give a path or one of: {known}")
     return path
 
 
-def _read(path: Path) -> dict:
+class _Loader(yaml.SafeLoader):
+    """YAML without objects, aliases or keys given twice: the second would silently win."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"an alias (*{self.peek_event().anchor}): write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if unfit := [key for key in keys if not isinstance(key, str) or keys.count(key) > 1]:
+            raise yaml.YAMLError(
+                f"the key {unfit[0]!r} is given twice, or is no text (line {node.start_mark.line + 1})"
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path, below: tuple[Path, ...] = ()) -> dict:
+    """Settings of a file over those of the files that it extends."""
+    if path.resolve() in below:
+        raise ValueError(f"{path} extends itself through {below[-1]}")
     try:
-        settings = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not YAML: {error}") from None
     if not isinstance(settings, dict):
         raise ValueError(f"{path} must hold `key: value` lines")
     base = settings.pop("extends", None)
     if base is None:
         return settings
-    beside = path.parent / str(base)
-    return _merge(_read(beside if beside.is_file() else config_path(base)), settings)
+    if not isinstance(base, str) or not base.isprintable() or len(base) > 200:
+        raise ValueError(f"{path}: extends must be a name in configs/ or the path of a YAML file")
+    beside = path.parent / base
+    return _merge(_read(beside if beside.is_file() else config_path(base), (*below, path.resolve())), settings)
 
 
 def _merge(base: dict, changes: dict) -> dict:

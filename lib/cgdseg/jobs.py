@@ -4,9 +4,9 @@ make_job("03_training", "demo", {"SYSTEM": "cgdseg", ...}) -> Job, checked as fa
 Its receipt (reports/<config>/notebooks/<stem>.json) names the recipe, what was read and the SHA-256 of its outputs."""
 
 import ast
-import difflib
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgdseg import paths
+from cgdseg.architectures import nearest
 from cgdseg.config import Config, Pretraining, Run, config_path, digest, load_config
 from cgdseg.files import sha256
 from cgdseg.imports import closure
@@ -39,8 +40,8 @@ def _source_folders(cfg: Config) -> dict[str, str]:
 
 
 def _measured(pattern: str) -> list[Path]:
-    """What benchmarks/ found out once."""
-    return sorted(paths.RESULTS.glob(pattern))
+    """What benchmarks/ found out once; the table of the fault suite is read by people alone."""
+    return sorted(path for path in paths.RESULTS.glob(pattern) if path.stem != "faults")
 
 
 STAGES = {
@@ -158,15 +159,51 @@ def make_job(notebook: str | Path, config: str | Path = "demo", parameters: dict
     path = find(notebook)
     config = str(config_path(config).resolve()) if Path(config).suffix else str(config)
     job = Job(path, config, load_config(config), check_parameters(path, {"CONFIG": config, **(parameters or {})}))
+    for name in parameters or {}:
+        _check_range(name, job.values[name], job.cfg)
     job.run  # noqa: B018  an unknown run raises here
+    check_stand_ins(job.cfg)
     return job
+
+
+def _check_range(name: str, value: Any, cfg: Config) -> None:
+    """Refuse what a config does not hold and what no notebook could count, draw from or reach."""
+    known = {"SYSTEM": cfg.systems, "CONDITION": cfg.conditions}.get(name)
+    if known is not None and value not in known:
+        raise ValueError(f"config {cfg.name} has no {name.lower()} {value}{nearest(str(value), known)}")
+    if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"parameter {name} is {value}: give a number from 0")
+    manifest = paths.manifest_csv(cfg.name)
+    if name == "EYE" and manifest.is_file() and value >= (n_eyes := len(_table(manifest))):
+        raise ValueError(
+            f"parameter EYE is {value}, but {paths.short(manifest)} has {n_eyes} rows: give 0 to {n_eyes - 1}"
+        )
+
+
+def _table(path: Path):
+    import pandas as pd
+
+    return pd.read_csv(path, lineterminator="\n")
+
+
+def check_stand_ins(cfg: Config) -> None:
+    """Refuse an unknown look, layout or factor of a stand-in before the kernel that would render it. ValueError."""
+    for name, dataset in cfg.datasets.items():
+        if dataset.stand_in:
+            from cgdseg.data import standins
+
+            try:
+                standins.stand_in_factors(dataset.stand_in)
+                standins.plan(dataset.layout, dataset.stand_in.model_copy(update={"n_images": 1}))
+            except ValueError as error:
+                raise ValueError(f"config {cfg.name}, dataset {name}: {error}") from None
 
 
 def find(notebook: str | Path) -> Path:
     path = Path(notebook) if str(notebook).endswith(".ipynb") else paths.NOTEBOOKS / f"{notebook}.ipynb"
     if not path.is_file():
         known = [other.stem for other in sorted(paths.NOTEBOOKS.glob("*.ipynb"))]
-        raise FileNotFoundError(f"there is no notebook {paths.short(path)}{_nearest(path.stem, known)}")
+        raise FileNotFoundError(f"there is no notebook {paths.short(path)}{nearest(path.stem, known)}")
     return path.resolve()
 
 
@@ -187,7 +224,7 @@ def check_parameters(path: Path, given: dict) -> Values:
     defaults = declared(path)
     for name in given:
         if name not in defaults:
-            raise ValueError(f"{path.name} has no parameter {name}{_nearest(name, list(defaults))}")
+            raise ValueError(f"{path.name} has no parameter {name}{nearest(name, list(defaults))}")
     return defaults | {name: _as_type(name, value, type(defaults[name])) for name, value in given.items()}
 
 
@@ -290,8 +327,3 @@ def text_encoders(cfg: Config, run: Run | None = None) -> list[Pretraining]:
     systems = [cfg.systems[run.system]] if run else cfg.systems.values()
     texts = [system.text for system in systems if system.kind == "cgdseg"]
     return list(dict.fromkeys(text.pretraining for text in texts if text.source == "rendered"))
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4) or difflib.get_close_matches(name.upper(), known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; there is: {', '.join(known)}"

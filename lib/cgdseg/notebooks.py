@@ -6,7 +6,6 @@ exit code 0, every cell executed, and the sentinel that the last cell writes."""
 
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
 import secrets
@@ -15,14 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from cgdseg import paths
 from cgdseg.config import Config, digest
-from cgdseg.files import write_atomic
+from cgdseg.files import lock, write_atomic
 from cgdseg.jobs import Job, cells, spoiled
 from cgdseg.outputs import TOKEN, sentinel_path, to_json
 
@@ -39,7 +37,9 @@ class NotebookError(RuntimeError):
 
 
 def run_notebook(job: Job, timeout_s: float = DAY) -> None:
-    """Run a notebook, unless its last run still stands, and write its receipt."""
+    """Run a notebook, unless its last run still stands, and write its receipt.
+
+    Raises NotebookError, also when it is interrupted; Busy when another process runs it."""
     job.executed.parent.mkdir(parents=True, exist_ok=True)
     with lock(job.executed.with_name(f".{job.stem}.lock"), job.stem):
         reason = job.why()
@@ -64,16 +64,19 @@ def _execute(job: Job, timeout_s: float) -> None:
     recipe, reads = job.recipe(), job.reads()  # before the run: an edit in the meantime must count as one
     about = provenance(job)
     started = time.monotonic()
-    code, log = _papermill(job, part, token, timeout_s)
-    if code and not _began(part):  # kernels that start at once may pick the same port (papermill issue 511)
-        say("again", job.stem, "its kernel did not start")
+    try:
         code, log = _papermill(job, part, token, timeout_s)
+        if code and not _began(part):  # kernels that start at once may pick the same port (papermill issue 511)
+            say("again", job.stem, "its kernel did not start")
+            code, log = _papermill(job, part, token, timeout_s)
+        fault = _fault(part, code, log, sentinel, token, timeout_s)
+    except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C; what the command line makes of SIGTERM
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second one must not cost what is kept now
+        code, fault = getattr(stop, "code", 130), f"it was interrupted in {_where(_code_cells(part))}"
     about |= {"seconds": round(time.monotonic() - started, 1), "exit code": code}
-    fault = _fault(part, code, log, sentinel, token, timeout_s)
     if fault:
-        of_run = f" ({job.run.name})" if job.run else ""
-        _keep_failed(job, part, fault, about)
-        raise NotebookError(f"{paths.short(job.notebook)}{of_run} failed: {fault}", job.failed)
+        raise _failure(job, part, fault, about)
     done = json.loads(sentinel.read_text())
     receipt = {"notebook": job.notebook.stem, "run": job.run.name if job.run else None, "parameters": job.values}
     receipt |= {"recipe": recipe, "reads": reads, "outputs": done["outputs"], "shown": done["shown"]}
@@ -89,7 +92,8 @@ def _papermill(job: Job, part: Path, token: str, timeout_s: float) -> tuple[int 
     for name, value in job.values.items():
         given += ["-r" if isinstance(value, str) else "-p", name, str(value)]  # -r: text stays text
     quiet = ["--no-progress-bar", "--no-log-output", "--cwd", str(job.notebook.parent)]
-    command = [sys.executable, "-m", "papermill", str(job.notebook), str(part), *quiet, *given]
+    files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, part)]  # formats, to papermill
+    command = [sys.executable, "-m", "papermill", *files, *quiet, *given]
     with tempfile.TemporaryDirectory(prefix="cgdseg-") as scratch, open(f"{scratch}/log", "w+") as log:
         environment = kernel_environment(job.cfg) | {TOKEN: token, "IPYTHONDIR": f"{scratch}/ipython"}
         process = subprocess.Popen(
@@ -140,11 +144,26 @@ def _kill(process: subprocess.Popen) -> None:
     process.wait()
 
 
+def forward_signals(process: subprocess.Popen) -> None:
+    """Pass SIGINT and SIGTERM on to Snakemake and its jobs; by itself it lets running notebooks come to their end."""
+    import psutil
+
+    def stop(*_) -> None:
+        with contextlib.suppress(psutil.Error):
+            family = psutil.Process(process.pid)
+            for member in [family, *family.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    if {"snakemake", "cgdseg.cli"} & set(member.cmdline()):  # not their shells, which would not wait
+                        member.terminate()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
 def _fault(part: Path, code: int | None, log: str, sentinel: Path, token: str, timeout_s: float) -> str | None:
     """What speaks against success, in words; None if nothing does."""
-    try:
-        code_cells = [cell for cell in cells(part) if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-    except (OSError, ValueError):
+    code_cells = _code_cells(part)
+    if not code_cells:
         return f"papermill wrote no notebook (exit code {code}):\n{_tail(log)}"
     errors = [output for cell in code_cells for output in cell["outputs"] if output["output_type"] == "error"]
     where = _where(code_cells)
@@ -163,6 +182,14 @@ def _fault(part: Path, code: int | None, log: str, sentinel: Path, token: str, t
     if done["token"] != token:
         return "the sentinel was written by another run"
     return spoiled(done["outputs"])
+
+
+def _code_cells(part: Path) -> list[dict]:
+    """The code cells of a notebook as far as it came; none where it was not written, or not to its end."""
+    try:
+        return [cell for cell in cells(part) if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    except (OSError, ValueError):
+        return []
 
 
 def _began(part: Path) -> bool:
@@ -189,10 +216,17 @@ def _where(code_cells: list[dict]) -> str:
     return f"code cell {begun[-1]} of {len(own)} (`{first_line}`)"
 
 
-def _keep_failed(job: Job, part: Path, fault: str, about: dict) -> None:
-    if part.is_file():
+def _failure(job: Job, part: Path, fault: str, about: dict) -> NotebookError:
+    """The error to raise, after keeping the notebook as far as it came: the empty one where papermill left none."""
+    message = f"{paths.short(job.notebook)}{f' ({job.run.name})' if job.run else ''} failed: {fault}"
+    try:
+        if not _code_cells(part):
+            write_atomic(part, job.notebook.read_bytes())
         _annotate(part, {"fault": fault, "provenance": about})
         os.replace(part, job.failed)
+    except OSError as error:
+        return NotebookError(f"{message}\nand how far it came could not be kept: {error}")
+    return NotebookError(message, job.failed)
 
 
 def _annotate(path: Path, about: dict) -> None:
@@ -220,23 +254,6 @@ def provenance(job: Job) -> dict:
 
 def _installed(name: str) -> bool:
     return any(metadata.distributions(name=name))
-
-
-@contextlib.contextmanager
-def lock(path: Path, what: str) -> Iterator[None]:
-    """Hold a file lock; wait for whoever holds it. The kernel frees it when its owner dies, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            say("wait", what, f"process {file.read().strip() or '?'} is at it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def say(word: str, what: str, more: str) -> None:

@@ -1,10 +1,13 @@
 """How far a training has come, to disk and back.
 
 save(folder, mark, learner, progress, is_best) writes checkpoints/epoch-<n>.safetensors, best.safetensors and
-history.jsonl; resume(folder, learner) puts the newest whole checkpoint back."""
+history.jsonl; resume(folder, learner) puts the newest whole checkpoint back; read_run(folder) says what is done."""
 
+import contextlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +19,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from cgdseg import checkpoints
 from cgdseg.config import Training
-from cgdseg.files import write_atomic
+from cgdseg.files import lock, sha256, write_atomic
 
 HISTORY = "history.jsonl"  # in a run's folder, a line an epoch
+ORPHAN_S = 15  # a kernel whose runner was killed notices it within seconds
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,23 @@ class Progress:
         return is_best
 
 
+@contextlib.contextmanager
+def sole_trainer(folder: Path) -> Iterator[None]:
+    """Own a run's folder, in the first of torchrun's processes; Busy names the owner where there is another one."""
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    with lock(folder.with_name(f".{folder.name}.lock"), f"the training {folder.name}", ORPHAN_S):
+        yield
+
+
 def save(folder: Path, mark: str, learner: Learner, progress: Progress, is_best: bool) -> None:
     """Write one epoch's checkpoint, and the weights that are kept if they are the best so far."""
     weights = checkpoints.model_tensors(learner.kept)
-    if is_best:  # before the epoch: if a kill falls between, the epoch is trained again and writes the same
+    # both before the epoch: if a kill falls between, it is trained again and writes the same; the other way round, a
+    # kill after the last epoch would leave a finished run whose history lacks it
+    write_atomic(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in progress.history))
+    if is_best:
         checkpoints.save(folder / "best.safetensors", weights, {"epoch": progress.epoch})
     tensors = _above("model.", checkpoints.model_tensors(learner.model)) | _optimizer_tensors(learner)
     if learner.averaged:
@@ -74,7 +91,6 @@ def save(folder: Path, mark: str, learner: Learner, progress: Progress, is_best:
         "scaler": progress.scaler,
     }
     checkpoints.save_epoch(folder / "checkpoints", progress.epoch, tensors, meta)
-    write_atomic(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in progress.history))
 
 
 def resume(folder: Path, learner: Learner) -> Progress:
@@ -108,9 +124,15 @@ def _optimizer_tensors(learner: Learner) -> dict[str, Tensor]:
 
 
 def put_aside(folder: Path, mark: str) -> None:
-    """Move a run of another fingerprint to <run id>.previous: an edit must not cost finished weights."""
+    """Move a run of another fingerprint to <run id>.previous: an edit must not cost finished weights.
+
+    What a kill left before its first checkpoint is removed instead: it must not take the place of a run put aside."""
+    for part in folder.glob("**/.*.part"):  # of writers that were killed
+        part.unlink()
     found = checkpoints.load_newest(folder / "checkpoints")
-    if folder.exists() and (found is None or found[1]["fingerprint"] != mark):
+    if found is None and not (folder / "run.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists() and (found is None or found[1]["fingerprint"] != mark):
         previous = folder.with_name(f"{folder.name}.previous")
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)
@@ -119,6 +141,30 @@ def put_aside(folder: Path, mark: str) -> None:
 def read_history(folder: Path) -> pd.DataFrame:
     """The history of a run, one row an epoch."""
     return pd.DataFrame(map(json.loads, (Path(folder) / HISTORY).read_text().splitlines()))
+
+
+def read_run(folder: Path) -> dict | None:
+    """What run.json says of a finished run; None while it is not finished. ValueError when it is damaged."""
+    path = Path(folder) / "run.json"
+    try:
+        card = json.loads(path.read_text()) if path.exists() else None
+    except ValueError:
+        card = {}
+    if card is not None and not (isinstance(card, dict) and {"run_id", "system", "weights_sha256"} <= card.keys()):
+        raise ValueError(f"{path} is damaged: train the run again, or copy its folder again")
+    return card
+
+
+def is_finished(folder: Path, mark: str) -> bool:
+    """Whether a folder holds a finished run of this fingerprint with all its files unaltered."""
+    weights = folder / "best.safetensors"
+    try:
+        card = read_run(folder)
+    except ValueError:  # trained again, and the damaged run put aside
+        return False
+    if card is None or card["fingerprint"] != mark or not (folder / HISTORY).exists():
+        return False
+    return weights.exists() and sha256(weights) == card["weights_sha256"]
 
 
 def _above(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

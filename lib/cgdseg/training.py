@@ -32,7 +32,17 @@ from cgdseg.imports import code_digest
 from cgdseg.losses import dice_bce, dice_bce_of_sums, pixel_sums
 from cgdseg.memory import keep_freed_memory
 from cgdseg.metrics import count_pixels, pooled_scores, scores
-from cgdseg.progress import HISTORY, Learner, Progress, put_aside, read_history, resume, save
+from cgdseg.progress import (
+    Learner,
+    Progress,
+    is_finished,
+    put_aside,
+    read_history,
+    read_run,
+    resume,
+    save,
+    sole_trainer,
+)
 from cgdseg.systems import build_system, offline_settings
 
 SCLERA = 1  # class label in the cache
@@ -87,14 +97,6 @@ def to_model(batch: dict[str, Tensor], n_classes: int) -> tuple[Tensor, Tensor]:
     labels = torch.arange(1, n_classes + 1, device=batch["labels"].device)[:, None, None]
     images = (batch["images"].float() / 255).contiguous(memory_format=torch.channels_last)
     return images, (batch["labels"].unsqueeze(1) == labels).float()
-
-
-def is_finished(folder: Path, mark: str) -> bool:
-    """Whether a folder holds a finished run of this fingerprint with all its files unaltered."""
-    card, weights = read_run(folder), folder / "best.safetensors"
-    if card is None or card["fingerprint"] != mark or not (folder / HISTORY).exists():
-        return False
-    return weights.exists() and sha256(weights) == card["weights_sha256"]
 
 
 @dataclass(frozen=True)
@@ -179,46 +181,50 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
 
     Finished and unchanged: nothing is trained. Interrupted: resumes at the last whole checkpoint, with the same
     result as an uninterrupted run on a CPU with the same thread count. Anything it depends on changed: starts anew, and
-    the old run is kept beside it as <run id>.previous. `stop_after` ends early, as a kill would, for tests."""
+    the old run is kept beside it as <run id>.previous. `stop_after` ends early, as a kill would, for tests.
+    Raises Busy, which names the owner, while another process trains the same run."""
     torch.set_num_threads(cfg.training.n_threads)
     keep_freed_memory()
     settings, system, folder = cfg.training, cfg.systems[run.system], run_dir(cfg, run)
     cache = open_cache(cfg, system.input_size)
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
     mark = fingerprint(cfg, run, parts)
-    if is_finished(folder, mark):
-        return read_history(folder)
+    with sole_trainer(folder):
+        if is_finished(folder, mark):
+            return read_history(folder)
 
-    accelerator = start_accelerator(settings)
-    augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
-    dataset = RenderedEyes(cfg, run) if cfg.streamed(run) else EyeDataset(cache, parts["train"], augment)
-    loader = make_loader(accelerator, dataset, settings, run.seed)
-    val_loader = make_loader(accelerator, EyeDataset(cache, parts["val"], None), settings)
-    learner = new_learner(accelerator, system, settings, run.seed)
-    offline = offline_settings(system, learner.model)
-    if accelerator.is_main_process:
-        put_aside(folder, mark)
-    accelerator.wait_for_everyone()
-    progress = resume(folder, learner)
-    if len(set(gather_object([progress.epoch]))) > 1:
-        raise ValueError(f"the processes found different checkpoints in {folder}: put data/ on a disk that all share")
-    session = open_session(accelerator, learner, system, settings)
-    if accelerator.scaler and progress.scaler:
-        accelerator.scaler.load_state_dict(progress.scaler)
+        accelerator = start_accelerator(settings)
+        augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
+        dataset = RenderedEyes(cfg, run) if cfg.streamed(run) else EyeDataset(cache, parts["train"], augment)
+        loader = make_loader(accelerator, dataset, settings, run.seed)
+        val_loader = make_loader(accelerator, EyeDataset(cache, parts["val"], None), settings)
+        learner = new_learner(accelerator, system, settings, run.seed)
+        offline = offline_settings(system, learner.model)
+        if accelerator.is_main_process:
+            put_aside(folder, mark)
+        accelerator.wait_for_everyone()
+        progress = resume(folder, learner)
+        if len(set(gather_object([progress.epoch]))) > 1:
+            raise ValueError(
+                f"the processes found different checkpoints in {folder}: put data/ on a disk that all share"
+            )
+        session = open_session(accelerator, learner, system, settings)
+        if accelerator.scaler and progress.scaler:
+            accelerator.scaler.load_state_dict(progress.scaler)
 
-    with _bar(session, len(loader), progress) as bar:
-        while not progress.is_over(settings):
-            dataset.set_epoch(progress.epoch + 1)
-            is_best = progress.add(_epoch(session, loader, val_loader, progress.epoch + 1, bar))
-            progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler else None
-            if accelerator.is_main_process:
-                save(folder, mark, learner, progress, is_best)
-            if progress.epoch == stop_after:
-                return pd.DataFrame(progress.history)
-    if accelerator.is_main_process:
-        finish(folder, mark, cfg, run, offline)
-    accelerator.wait_for_everyone()
-    return pd.DataFrame(progress.history)
+        with _bar(session, len(loader), progress) as bar:
+            while not progress.is_over(settings):
+                dataset.set_epoch(progress.epoch + 1)
+                is_best = progress.add(_epoch(session, loader, val_loader, progress.epoch + 1, bar))
+                progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler else None
+                if accelerator.is_main_process:
+                    save(folder, mark, learner, progress, is_best)
+                if progress.epoch == stop_after:
+                    return pd.DataFrame(progress.history)
+        if accelerator.is_main_process:
+            finish(folder, mark, cfg, run, offline)
+        accelerator.wait_for_everyone()
+        return pd.DataFrame(progress.history)
 
 
 def _bar(session: Session, n_batches: int, progress: Progress) -> tqdm:
@@ -314,12 +320,6 @@ def finish(folder: Path, mark: str, cfg: Config, run: Run, offline) -> None:
     write_atomic(folder / "run.json", json.dumps(card, indent=2))
     for path in (folder / "checkpoints").glob("*"):
         path.unlink()
-
-
-def read_run(folder: Path) -> dict | None:
-    """What run.json says of a finished run; None while it is not finished."""
-    path = Path(folder) / "run.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def write_run_card(cfg: Config, run: Run, history: pd.DataFrame) -> Path:

@@ -8,6 +8,7 @@ import typer
 from cgdseg import paths
 from cgdseg.cli.shared import Colours, Folder, Json, app, colour_table, name_problems, one_line_errors
 from cgdseg.config import RGB, Precision, Size
+from cgdseg.files import visible
 
 
 @app.command()
@@ -130,7 +131,7 @@ def audit(
         result = audit_folder(folder, colours=colour_table(colour))
     typer.echo(to_json({key: value for key, value in result.items() if key != "findings"}).strip())
     for finding in result["findings"]:
-        typer.secho(f"{finding['file']}: {finding['reason']}; {finding['mend']}", fg="yellow")
+        typer.secho(visible(f"{finding['file']}: {finding['reason']}; {finding['mend']}"), fg="yellow")
     if json:
         write_atomic(json, to_json(result))
 

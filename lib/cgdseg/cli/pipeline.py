@@ -22,15 +22,16 @@ def _cores() -> int:
 def reports(
     ctx: typer.Context,
     config: Annotated[str, typer.Argument(help="a name in configs/, or a YAML file")] = "demo",
-    cores: Annotated[int, typer.Option(help="how many processor cores to use; 0: all")] = 0,
+    cores: Annotated[int, typer.Option(min=0, help="how many processor cores to use; 0: all")] = 0,
 ):
     """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
     from cgdseg import jobs, notebooks, site
+    from cgdseg.files import lock
 
     with one_line_errors():
         cfg = load_config(config)
         folder = paths.report_dir(cfg.name)
-        with notebooks.lock(folder / ".lock", f"reports {cfg.name}"):
+        with lock(folder / ".lock", paths.short(folder)):
             for stem, reason in jobs.sweep(cfg).items():
                 notebooks.say("stale", stem, reason)
             code = _snakemake(config, cores or _cores(), ctx.args)
@@ -42,19 +43,15 @@ def reports(
 
 def _snakemake(config: str, cores: int, more: list[str]) -> int:
     """Run the Snakefile. Its own lock is off: ours is freed by the kernel even when a process is killed."""
+    from cgdseg.notebooks import forward_signals
+
     name = str(Path(config).resolve()) if Path(config).suffix else config
     files = ["--snakefile", str(paths.ROOT / "Snakefile"), "--directory", str(paths.HOME), "--config", f"name={name}"]
     again = ["--rerun-incomplete", "--rerun-triggers", "input", "mtime", "params", "--max-checksum-file-size", "1GB"]
     how = ["--cores", str(cores), "--nolock", "--keep-going", "--quiet", "all"]
     with subprocess.Popen([sys.executable, "-m", "snakemake", *files, *again, *how, *more]) as process:
-        _forward(process)
+        forward_signals(process)
         return process.wait()
-
-
-def _forward(process: subprocess.Popen) -> None:
-    """Ctrl-C reaches the children by itself; a SIGTERM we pass on. Either way we wait for them."""
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
 
 
 @app.command()
@@ -62,7 +59,7 @@ def run(
     notebook: Annotated[str, typer.Argument(help="a name in notebooks/, or an .ipynb file")],
     config: ConfigOption = "demo",
     parameter: Annotated[list[str], typer.Option("-p", "--parameter", help="NAME=VALUE")] = (),
-    minutes: Annotated[float, typer.Option(help="stop the notebook after so many minutes")] = 24 * 60,
+    minutes: Annotated[float, typer.Option(min=0.01, help="stop the notebook after so many minutes")] = 24 * 60,
 ):
     """Run one notebook headless, with proof that it came to its end, and write its receipt."""
     from cgdseg import jobs, notebooks, report

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cgdseg.config import PARTS, RGB
+from cgdseg.files import visible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,4 +49,4 @@ def colour_table(words: list[str]) -> dict[str, RGB] | None:
 def name_problems(problems: Iterable[str]) -> None:
     """Print what is wrong with single files, on stderr."""
     for problem in problems:
-        typer.secho(problem, err=True, fg="yellow")
+        typer.secho(visible(problem), err=True, fg="yellow")

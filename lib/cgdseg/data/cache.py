@@ -18,6 +18,7 @@ from cgdseg.config import RGB, Config, Size
 from cgdseg.data import in_parallel
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.manifest import load_manifest
+from cgdseg.files import saying_where
 
 RULE = "area or bilinear images, nearest exact labels; 1"  # change it when decoding or resizing changes
 
@@ -30,8 +31,9 @@ class PixelCache:
         self.folder = folder
         self.digest: str = meta["fingerprint"]
         self.image_ids: list[str] = meta["image_ids"]
-        self.images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        self.labels = np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+        shape = (len(self.image_ids), *meta["size"])
+        self.images = _open(folder / "images.npy", (*shape, 3))
+        self.labels = _open(folder / "labels.npy", shape)
         self._rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
 
     def row(self, image_id: str) -> int:
@@ -97,20 +99,21 @@ def build_cache(
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     _sweep(folder)
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
-        shape = (len(manifest), *size)
-        _allocate(part / "images.npy", (*shape, 3))
-        _allocate(part / "labels.npy", shape)
+        with saying_where(folder):
+            part.mkdir(parents=True)
+            _allocate(part / "images.npy", (len(manifest), *size, 3))
+            _allocate(part / "labels.npy", (len(manifest), *size))
         jobs = _jobs(cfg, manifest, size, part)
         title = f"decoding to {size[0]}x{size[1]}" if progress else None
         for _ in in_parallel(_fill, jobs, n_workers or cfg.workers, title):
             pass
         meta = {"fingerprint": wanted, "size": list(size), "rule": RULE, "image_ids": manifest["image_id"].tolist()}
-        (part / "meta.json").write_text(json.dumps(meta))
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
+        with saying_where(folder):
+            (part / "meta.json").write_text(json.dumps(meta))
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return PixelCache(folder)
@@ -130,6 +133,18 @@ def fingerprint(cfg: Config, manifest: pd.DataFrame, size: Size) -> str:
     files = manifest[["image_id", "image_sha256", "mask_sha256"]].to_numpy().tolist()
     tables = {name: cfg.datasets[name].colours for name in sorted(manifest["dataset"].unique())}
     return hashlib.sha256(json.dumps([files, tables, list(size), RULE], sort_keys=True).encode()).hexdigest()
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Map an array; ValueError unless it is what `read` takes for granted."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        fault = "" if (array.dtype, array.shape) == (np.uint8, shape) else f"{array.dtype} {array.shape}"
+    except (ValueError, EOFError) as error:
+        fault = str(error)
+    if fault:
+        raise ValueError(f"{paths.short(path)} is not uint8 {shape} ({fault}): run notebooks/01_data_audit.ipynb again")
+    return array
 
 
 def _jobs(cfg: Config, manifest: pd.DataFrame, size: Size, part: Path) -> list[Job]:

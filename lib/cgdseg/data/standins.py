@@ -17,8 +17,10 @@ import numpy as np
 from pydantic import ValidationError
 from tqdm.auto import tqdm
 
+from cgdseg.architectures import nearest
 from cgdseg.config import Dataset, StandIn
 from cgdseg.eyes import IRIS, LOOKS, PUPIL, SCLERA, Factors, render_eye
+from cgdseg.files import saying_where
 from cgdseg.imports import code_digest
 from cgdseg.paths import short
 
@@ -68,7 +70,7 @@ def write_stand_in(dataset: Dataset, n_workers: int = 1, progress: bool = True) 
 def stand_in_factors(spec: StandIn) -> Factors:
     """The look of a stand-in with its own ranges; ValueError names what is wrong."""
     if spec.look not in LOOKS:
-        raise ValueError(f"stand_in.look: there is no look {spec.look!r}; use one of: {', '.join(LOOKS)}")
+        raise ValueError(f"stand_in.look: there is no look {spec.look!r}{nearest(spec.look, LOOKS)}")
     try:
         return Factors(**{**LOOKS[spec.look].model_dump(), **spec.factors})
     except ValidationError as error:
@@ -202,7 +204,11 @@ def _encode(name: str, pixels: np.ndarray) -> bytes:
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + TEMPORARY)
-    part.write_bytes(data)
-    os.replace(part, path)
+    with saying_where(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(data)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ def gallery(rows: dict[str, list[tuple[str, np.ndarray]]], width: float = 1.7) -
             axis.axis("off")
         for axis, (caption, picture) in zip(line, pictures, strict=False):
             axis.imshow(picture, cmap="magma", aspect="auto" if picture.ndim == 2 else "equal")
-            axis.set_title(caption, fontsize=8, fontweight="normal", pad=2)
+            axis.set_title(caption, fontsize=8, fontweight="normal", pad=2, parse_math=False)  # a file's name
         if title:
             line[0].axis("on")
             line[0].set(xticks=[], yticks=[])
