@@ -32,9 +32,9 @@ test: $(READY) ## unit tests, and every notebook with its own parameters
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" OMP_NUM_THREADS=1 TQDM_DISABLE=1 \
 	$(BIN)/python -m pytest -n 2 --nbval-lax tests notebooks
 
-faults: $(READY) ## inject faults and count what survives (a quarter of an hour; best as root, to fill real disks)
+faults: $(READY) ## inject faults and count what survives (ten minutes; best as root, to fill real disks)
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" OMP_NUM_THREADS=1 TQDM_DISABLE=1 \
-	FAULTS_JSON=benchmarks/results/faults.json $(BIN)/python -m pytest -m "" --hypothesis-profile=long tests/faults
+	FAULTS_JSON=benchmarks/results/faults.json $(BIN)/python -m pytest -n 2 -m "" --hypothesis-profile=long tests/faults
 
 check: $(READY) ## style of code and notebooks, one-way imports
 	$(BIN)/ruff check .

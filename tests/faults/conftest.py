@@ -5,6 +5,7 @@ The table is printed at the end; with FAULTS_JSON=<file> it is also written ther
 import json
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ HEAD = "| fault | injected | survived | lost |"
 settings.register_profile("quick", max_examples=30, deadline=None, database=None, derandomize=True)
 settings.register_profile("long", max_examples=400, deadline=None, database=None)
 settings.load_profile("quick")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _heed_sigint():
+    """A shell that starts this in the background has SIGINT ignored, and every child would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def pages(home, place: str, words: str) -> list[str]:
     def at(here: str) -> str:
         return words if here == place else HARMLESS
 
-    about = "".join(f"# {line}\n" for line in at("about").splitlines())
+    about = "".join(f"# {line}\n" for line in at("about").replace("\x1b", "").replace("\x07", "").splitlines())
     (home / "toy.yaml").write_text(about + toys.CONFIG, encoding="utf-8")
     cfg = load_config(home / "toy.yaml")
     source = toys.write_notebook(home / "notebooks/04_evaluation.ipynb", "show()")

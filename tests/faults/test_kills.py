@@ -21,12 +21,20 @@ def trainer(home, tiny_config, request):
     trainer = Trainer(home, cfg, cfg.run(request.param, "synthetic", 42))
     trainer.finish()  # once to warm up
     trainer.clear()
-    started = time.monotonic()
-    trainer.finish()
+    process = trainer.start()
+    started = begun(trainer)
+    process.join()
     trainer.seconds = time.monotonic() - started
     trainer.expected = trainer.result()
     trainer.instants = int(trainer.said()[-1].partition(":")[2])
     return trainer
+
+
+def begun(trainer) -> float:
+    """Wait until `train` is called; return when that was."""
+    while not trainer.said():
+        time.sleep(0.002)
+    return time.monotonic()
 
 
 def resumed(trainer) -> list[str]:
@@ -73,8 +81,7 @@ def test_kills_at_random_instants(trainer, count):
     for trial in range(N_RANDOM):
         trainer.clear()
         process = trainer.start()
-        while not trainer.said():
-            time.sleep(0.002)
+        begun(trainer)
         time.sleep((trial + draw.random()) / N_RANDOM * trainer.seconds)
         process.kill()
         process.join()

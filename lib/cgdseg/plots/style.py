@@ -25,7 +25,7 @@ def gallery(rows: dict[str, list[tuple[str, np.ndarray]]], width: float = 1.7) -
         if title:
             line[0].axis("on")
             line[0].set(xticks=[], yticks=[])
-            line[0].set_ylabel(title, fontsize=9)
+            line[0].set_ylabel(title, fontsize=9, parse_math=False)
             sns.despine(ax=line[0], left=True, bottom=True)
     return figure
 
