@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from cgdseg import attribution, moves
-from cgdseg.attribution import FACTORS, Eyes
 from cgdseg.eyes import LOOKS, SCLERA, render_eye
-from cgdseg.moves import MOVES, Eye
+from cgdseg.gap import attribution, moves
+from cgdseg.gap.attribution import FACTORS, Eyes
+from cgdseg.gap.moves import MOVES, Eye
 
 SIZE = (96, 128)
 

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgdseg import domain_gap, evaluation, gap_readings, tables
+from cgdseg import evaluation, tables
+from cgdseg.gap import intervals
+from cgdseg.gap import readings as gap_readings
 
 
 def scored(cfg, condition, home, away, seed=0, n=60) -> pd.DataFrame:
@@ -25,7 +27,7 @@ def tables_of(tiny_config):
     def make(*runs):
         scores = pd.concat(runs, ignore_index=True)
         gaps = evaluation.domain_gap(evaluation.cross_domain(scores), tiny_config)
-        return domain_gap.gap_intervals(gaps, scores, tiny_config), scores
+        return intervals.gap_intervals(gaps, scores, tiny_config), scores
 
     return make
 
@@ -44,14 +46,14 @@ def test_a_share_is_paired_and_undefined_without_a_gap(tiny_config, tables_of):
     """The same people are scored before and after: their differences drop out of the change."""
     before = scored(tiny_config, "synthetic", 0.9, 0.7)
     gaps, scores = tables_of(before, before.assign(run="unet-mixed", condition="mixed", f1=before.f1 + 0.1))
-    closed = domain_gap.closed_intervals(evaluation.gap_closed(gaps), scores, tiny_config).iloc[0]
+    closed = intervals.closed_intervals(evaluation.gap_closed(gaps), scores, tiny_config).iloc[0]
     assert closed["change low"] == pytest.approx(0.1) and closed["change high"] == pytest.approx(0.1)
     assert closed["share low"] < closed["share won back"] < closed["share high"]
     assert closed["share won back"] == pytest.approx(closed.change / closed["gap synthetic"])
 
     level = scored(tiny_config, "synthetic", 0.7, 0.7)
     gaps, scores = tables_of(level, level.assign(run="unet-mixed", condition="mixed", f1=level.f1 + 0.1))
-    table = domain_gap.closed_intervals(evaluation.gap_closed(gaps), scores, tiny_config)
+    table = intervals.closed_intervals(evaluation.gap_closed(gaps), scores, tiny_config)
     assert table[["share won back", "share low", "share high"]].isna().all(axis=None)
     assert "undefined" in gap_readings.read_closed(table) and table["change low"].notna().all()
     assert "may be no gap at all" in gap_readings.read_gaps(gaps)
@@ -66,18 +68,18 @@ def test_one_person_has_no_interval(tiny_config, tables_of):
 def test_generated_eyes_in_few_groups_count_for_themselves(tiny_config):
     rows = pd.DataFrame({"dataset": ["Drawn"] * 12 + ["Photos"] * 12, "image_id": [f"i{i}" for i in range(24)]})
     few = rows.assign(subject="one")
-    assert domain_gap.units(few, tiny_config).tolist() == [*rows.image_id[:12], *["one"] * 12]
+    assert intervals.units(few, tiny_config).tolist() == [*rows.image_id[:12], *["one"] * 12]
     many = rows.assign(subject=[f"s{i}" for i in range(24)])
-    assert domain_gap.units(many, tiny_config).tolist() == many.subject.tolist()
+    assert intervals.units(many, tiny_config).tolist() == many.subject.tolist()
 
 
 def test_eyes_are_drawn_from_the_source_and_every_test_set(tiny_config):
-    eyes = domain_gap.draw_eyes(tiny_config)
+    eyes = intervals.draw_eyes(tiny_config)
     assert eyes.groupby("domain").part.unique().map(list).to_dict() == {"real": ["test"], "synthetic": ["val"]}
     assert eyes.domain.iloc[0] == "synthetic" and not eyes.image_id.duplicated().any()
-    more = domain_gap.draw_eyes(tiny_config, ("train", "val"))
+    more = intervals.draw_eyes(tiny_config, ("train", "val"))
     assert (more.domain == "synthetic").sum() == 12
     few = tiny_config.model_copy(update={"gap": tiny_config.gap.model_copy(update={"images": 3})})
-    assert domain_gap.draw_eyes(few, ("train", "val")).groupby("dataset").size().tolist() == [3, 3]
+    assert intervals.draw_eyes(few, ("train", "val")).groupby("dataset").size().tolist() == [3, 3]
     other = tiny_config.model_copy(update={"gap": tiny_config.gap.model_copy(update={"system": "unet"})})
-    assert domain_gap.gap_run(tiny_config).system == "cgdseg" and domain_gap.gap_run(other).system == "unet"
+    assert intervals.gap_run(tiny_config).system == "cgdseg" and intervals.gap_run(other).system == "unet"

@@ -8,9 +8,11 @@ import pytest
 import torch
 from conftest import write_drawn_eyes
 
-from cgdseg import config, domain_gap, evaluation, gap_readings, ladder, paths, remedies, tables, training
+from cgdseg import config, evaluation, paths, tables, training
 from cgdseg.data import cache, manifest, splits
-from cgdseg.remedies import Scored
+from cgdseg.gap import intervals, ladder, remedies
+from cgdseg.gap import readings as gap_readings
+from cgdseg.gap.remedies import Scored
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def cfg(home, tiny_unet) -> config.Config:
     splits.save_splits(made, splits.make_splits(eyes, made))
     for size in {*made.input_sizes(), made.evaluation.size}:
         cache.build_cache(made, eyes, size, n_workers=1, progress=False)
-    run = domain_gap.gap_run(made)
+    run = intervals.gap_run(made)
     training.write_run_card(made, run, training.train(made, run))
     return made
 
@@ -73,7 +75,7 @@ def test_the_best_threshold_is_the_best(pictures):
 
 
 def test_zooms_fall_back_into_place(cfg):
-    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
+    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
 
     class Brightness(torch.nn.Module):
         def forward(self, images):
@@ -92,8 +94,8 @@ def test_zooms_fall_back_into_place(cfg):
 
 
 def test_batch_norm_takes_the_statistics_of_other_images(cfg):
-    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
-    eyes = domain_gap.draw_eyes(cfg, ("train", "val"))
+    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
+    eyes = intervals.draw_eyes(cfg, ("train", "val"))
     images = remedies.load(cfg, segmenter, eyes.image_id[eyes.domain == "real"].tolist()).images
     adapted = remedies.with_statistics_of(segmenter, images)
     first = next(m for m in adapted.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
@@ -109,7 +111,7 @@ def test_batch_norm_takes_the_statistics_of_other_images(cfg):
 
 
 def test_remedies_are_scored_like_notebook_4(cfg):
-    run, eyes = domain_gap.gap_run(cfg), domain_gap.draw_eyes(cfg)
+    run, eyes = intervals.gap_run(cfg), intervals.draw_eyes(cfg)
     found, calibration = remedies.compare(cfg, run, eyes)
     scores = evaluation.evaluate_run(cfg, run).scores
     both = found[found.remedy == "none"].merge(scores, on="image_id")
@@ -131,9 +133,9 @@ def test_remedies_are_scored_like_notebook_4(cfg):
 
 
 def test_unlabelled_images_are_not_the_tested_ones_where_there_are_others(cfg):
-    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
+    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
     images, whose = remedies.unlabelled_images(cfg, segmenter, "Photos")
-    tested = domain_gap.draw_eyes(cfg).query("domain == 'real'")
+    tested = intervals.draw_eyes(cfg).query("domain == 'real'")
     shown = remedies.load(cfg, segmenter, tested.image_id.tolist()).images
     assert whose == "training" and not {i.tobytes() for i in images} & {i.tobytes() for i in shown}
     alone = cfg.model_copy(update={"conditions": {"synthetic": ("Drawn",)}})
@@ -142,7 +144,7 @@ def test_unlabelled_images_are_not_the_tested_ones_where_there_are_others(cfg):
 
 
 def test_nobody_who_is_tested_is_trained_on(cfg):
-    tested = domain_gap.draw_eyes(cfg).query("domain == 'real'")
+    tested = intervals.draw_eyes(cfg).query("domain == 'real'")
     plan = ladder.rungs(cfg, tested)
     everybody = set(ladder.people_to_train_on(cfg, tested).subject)
     assert [len(r.people) for r in plan[:3]] == [0, 2, len(everybody)] and len(plan) == 6
@@ -159,7 +161,7 @@ def test_batches_are_half_real_and_repeat_themselves():
 
 
 def test_the_ladder_is_climbed_once(cfg, monkeypatch):
-    run, tested = domain_gap.gap_run(cfg), domain_gap.draw_eyes(cfg).query("domain == 'real'")
+    run, tested = intervals.gap_run(cfg), intervals.draw_eyes(cfg).query("domain == 'real'")
     found = ladder.climb(cfg, run, tested)
     assert len(found) == 6 * len(tested) and found.f1.between(0, 1).all()
     folder = paths.run_dir(evaluation.segmenter_of(cfg, run).name)
@@ -191,6 +193,6 @@ def test_people_are_read_against_as_many_steps_without_them():
 
 
 def test_scored_images_keep_their_masks(cfg):
-    segmenter = evaluation.segmenter_of(cfg, domain_gap.gap_run(cfg))
-    found = remedies.load(cfg, segmenter, domain_gap.draw_eyes(cfg).image_id.tolist())
+    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
+    found = remedies.load(cfg, segmenter, intervals.draw_eyes(cfg).image_id.tolist())
     assert isinstance(found, Scored) and found.images.shape[1:] == (32, 48, 3) and found.sclera.shape[1:] == (36, 48)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import linalg
 
-from cgdseg import domain_gap, shift
 from cgdseg.config import CGDSeg
+from cgdseg.gap import intervals, shift
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_halves_share_nobody(rng):
 
 
 def test_features_are_the_release_models_unless_a_backbone_is_pretrained(tiny_config, tiny_cgdseg, monkeypatch):
-    eyes = domain_gap.draw_eyes(tiny_config, ("train", "val"))
+    eyes = intervals.draw_eyes(tiny_config, ("train", "val"))
     found = shift.extract(tiny_config, eyes)
     assert "ships with the repository" in found.encoder
     assert found.values.shape[0] == len(eyes) and np.isfinite(found.values).all()

@@ -237,12 +237,12 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `domain_gap.gap_intervals`."""
+    """The rows of `intervals.gap_intervals`."""
     return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high"])
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `domain_gap.closed_intervals`; shares are in per cent."""
+    """The rows of `intervals.closed_intervals`; shares are in per cent."""
     shares = {"share won back %": 100 * table["share won back"], "low %": 100 * table["share low"]}
     shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
     before = next(name for name in table if name.startswith("test f1 "))

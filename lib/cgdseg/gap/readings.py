@@ -10,7 +10,7 @@ def points(value: float, low: float, high: float) -> str:
 
 
 def read_gaps(gaps: pd.DataFrame) -> str:
-    """`domain_gap.gap_intervals`."""
+    """`intervals.gap_intervals`."""
     if gaps.empty:
         return "The config has no real test set, so there is no gap to measure."
     widest, narrowest = gaps.loc[gaps.gap.idxmax()], gaps.loc[gaps.gap.idxmin()]
@@ -30,7 +30,7 @@ def read_gaps(gaps: pd.DataFrame) -> str:
 
 
 def read_closed(closed: pd.DataFrame) -> str:
-    """`domain_gap.closed_intervals`."""
+    """`intervals.closed_intervals`."""
     if closed.empty:
         return "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
     lines = []

@@ -20,9 +20,9 @@ from cgdseg.calibration import EPSILON, calibration_error, fit_temperature, reli
 from cgdseg.config import Config, Run, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
-from cgdseg.domain_gap import interval, resampled_means
 from cgdseg.encoders import merge_lora
 from cgdseg.evaluation import THRESHOLDS, people_apart, segmenter_of
+from cgdseg.gap.intervals import interval, resampled_means
 from cgdseg.inference import Segmenter, load_trained
 from cgdseg.metrics import f1_by_threshold
 from cgdseg.progress import read_history
@@ -64,7 +64,7 @@ def load(cfg: Config, segmenter: Segmenter, image_ids: list[str]) -> Scored:
 
 
 def compare(cfg: Config, run: Run, eyes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every remedy on the real images of `eyes` (`domain_gap.draw_eyes`, with the source's validation images).
+    """Every remedy on the real images of `eyes` (`intervals.draw_eyes`, with the source's validation images).
 
     Returns (scores, calibration). scores: remedy, looks_at, seconds (to prepare), ms (an image), label, image_id,
     subject, f1. calibration: label, temperature, threshold, error and error after, of `calibration_error`."""

@@ -20,9 +20,9 @@ from cgdseg.data.cache import open_cache
 from cgdseg.data.dataset import EyeDataset
 from cgdseg.data.manifest import load_manifest, read_csv
 from cgdseg.data.splits import part_ids
-from cgdseg.domain_gap import interval, resampled_means
 from cgdseg.evaluation import segmenter_of
 from cgdseg.files import write_atomic
+from cgdseg.gap.intervals import interval, resampled_means
 from cgdseg.imports import code_digest
 from cgdseg.inference import Segmenter, load_trained
 from cgdseg.memory import keep_freed_memory
@@ -97,7 +97,7 @@ def recipe(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame
         "batches": [cfg.gap.steps, cfg.gap.batch_size],
         "rung": [rung.seed, rung.people],
         "entries": [[image_id, *hashes.loc[image_id]] for image_id in used],
-        "code": code_digest(["cgdseg.ladder"]),
+        "code": code_digest(["cgdseg.gap.ladder"]),
     }
     return digest(settings)[:16]
 

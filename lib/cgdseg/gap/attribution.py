@@ -18,9 +18,9 @@ from cgdseg.config import Config, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.data.standins import stand_in_factors
 from cgdseg.eyes import LOOKS, Factors, render_eye
+from cgdseg.gap.moves import MIXES, MOVES, Eye
 from cgdseg.inference import Segmenter
 from cgdseg.metrics import ratio
-from cgdseg.moves import MIXES, MOVES, Eye
 from cgdseg.training import SCLERA
 
 FACTORS = (*MOVES, *MIXES)
