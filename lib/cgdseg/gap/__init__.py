@@ -1,3 +1,4 @@
-"""The domain gap taken apart, as notebook 5 tells it: how wide it is and how sure that is (intervals), how far apart the
-domains lie (shift), what the loss consists of (moves, attribution), what closes it (remedies, ladder);
-readings put it in words."""
+"""The domain gap taken apart, as notebook 5 tells it.
+
+intervals: how wide it is, and how sure that is; shift: how far apart the domains lie; moves and attribution: what the
+loss consists of; remedies and ladder: what closes it, at what cost; readings: all that in words."""
