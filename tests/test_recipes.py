@@ -1,0 +1,34 @@
+"""CONTRIBUTING.md keeps its word: its configs are valid, and what its recipes name is there."""
+
+import re
+
+import pytest
+
+from cgdseg import paths
+from cgdseg.config import load_config
+
+TEXT = (paths.ROOT / "CONTRIBUTING.md").read_text()
+BLOCKS = re.findall(r"```yaml\n# (\S+)\n(.*?)```", TEXT, flags=re.S)
+RECIPES = re.search(r"## Five recipes\n(.*?)\n## ", TEXT, flags=re.S)[1]
+
+
+@pytest.mark.parametrize("name, text", BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_a_config_of_a_recipe_is_valid(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    cfg = load_config(tmp_path / name)
+    assert cfg.name == name.removesuffix(".yaml") and cfg.runs()
+
+
+def test_the_recipe_for_datasets_scores_photographs_with_every_run(tmp_path):
+    name, text = next(block for block in BLOCKS if "Mine" in block[1])
+    (tmp_path / name).write_text(text)
+    cfg = load_config(tmp_path / name)
+    assert cfg.datasets["Mine"].test_only and cfg.label("Mine") == "Mine"  # no stand-in
+
+
+def test_recipes_are_short_and_name_what_is_there():
+    for recipe in re.split(r"\n(?=\*\*A )", RECIPES.strip()):
+        lines = [line for line in recipe.splitlines() if line.strip() and not line.startswith("```")]
+        assert len(lines) <= 10, lines[0]
+    named = set(re.findall(r"`((?:lib|tests|notebooks)/[\w/.]+)`", RECIPES))
+    assert named and not [word for word in named if not (paths.ROOT / word).exists()]
