@@ -162,6 +162,7 @@ def test_batches_are_half_real_and_repeat_themselves():
 
 def test_the_ladder_is_climbed_once(cfg, monkeypatch):
     run, tested = intervals.gap_run(cfg), intervals.draw_eyes(cfg).query("domain == 'real'")
+    cfg = cfg.model_copy(update={"workers": 1})  # other processes would not see where this test keeps its files
     found = ladder.climb(cfg, run, tested)
     assert len(found) == 6 * len(tested) and found.f1.between(0, 1).all()
     folder = paths.run_dir(evaluation.segmenter_of(cfg, run).name)
@@ -196,3 +197,13 @@ def test_scored_images_keep_their_masks(cfg):
     segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
     found = remedies.load(cfg, segmenter, intervals.draw_eyes(cfg).image_id.tolist())
     assert isinstance(found, Scored) and found.images.shape[1:] == (32, 48, 3) and found.sclera.shape[1:] == (36, 48)
+
+
+def test_rungs_in_parallel_come_in_order():
+    plan = [ladder.Rung(seed, (), ()) for seed in range(5)]
+    alone, together = (list(ladder._in_parallel(seed_of, plan, n)) for n in (1, 2))
+    assert alone == together == [0, 1, 2, 3, 4]
+
+
+def seed_of(rung: ladder.Rung) -> int:
+    return rung.seed

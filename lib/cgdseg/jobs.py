@@ -58,10 +58,7 @@ STAGES = {
     ),
     "03_training": Stage(
         lambda cfg, run: cfg.run_id(run),
-        lambda cfg: [
-            *[paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
-            *[*_measured("*.json"), *_measured("cost.csv")],
-        ],
+        lambda cfg: [paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
     ),
     "04_evaluation": Stage(
         reads=lambda cfg: [
@@ -83,7 +80,7 @@ STAGES = {
             *[paths.manifest_csv(cfg.name), paths.scores_csv(cfg.name), paths.references_csv(cfg.name)],
             *[paths.run_card(cfg.name, run.name) for run in cfg.runs()],
             *[paths.CLAIMS, paths.CONFIGS / "ssbc2026.yaml", paths.RELEASE / "run.json"],
-            *[paths.RESULTS / "transfer-grounding.csv", paths.RESULTS / "inference.json"],
+            *[paths.RESULTS / "transfer-grounding.csv", paths.RESULTS / "cost.csv", *_measured("*.json")],
         ],
     ),
 }

@@ -3,7 +3,11 @@
 climb(cfg, run, tested) -> F1 of every tested image, for each k and seed. Every rung takes the same number of steps, and
 k = 0 takes them on the source alone, so that more steps are not mistaken for more people."""
 
+import functools
+import multiprocessing
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,20 +74,31 @@ def climb(cfg: Config, run: Run, tested: pd.DataFrame) -> pd.DataFrame:
 
     `tested` has image_id, label and subject. What was trained before with the same code, weights, images and settings
     is read from disk (`paths.rung_csv`)."""
-    torch.set_num_threads(cfg.training.n_threads)
-    keep_freed_memory()
     folder = paths.run_dir(segmenter_of(cfg, run, "cpu").name)
-    plan, tables = rungs(cfg, tested), []
-    with tqdm(total=len(plan) * cfg.gap.steps, desc="real people", unit="step", leave=False) as bar:
-        for rung in plan:
-            path = paths.rung_csv(recipe(cfg, run, folder, rung, tested))
-            if not path.exists():
-                bar.set_description(f"{len(rung.people)} real people, seed {rung.seed}")
-                write_atomic(path, _train_and_score(cfg, run, folder, rung, tested, bar).to_csv(index=False))
-            known = {"people": len(rung.people), "images": len(rung.image_ids), "seed": rung.seed}
-            table = tested[["image_id", "label", "subject"]].merge(read_csv(path, ["image_id"]), on="image_id")
-            tables.append(table.assign(**known))
+    kept = {rung: paths.rung_csv(recipe(cfg, run, folder, rung, tested)) for rung in rungs(cfg, tested)}
+    missing = [rung for rung, path in kept.items() if not path.exists()]
+    job = functools.partial(_train_and_score, cfg, run, folder, tested)
+    with tqdm(total=len(missing), desc="real people", unit="training", leave=False) as bar:
+        for rung, table in zip(missing, _in_parallel(job, missing, cfg.workers), strict=True):
+            write_atomic(kept[rung], table.to_csv(index=False))
+            bar.update()
+    tables = []
+    for rung, path in kept.items():
+        known = {"people": len(rung.people), "images": len(rung.image_ids), "seed": rung.seed}
+        table = tested[["image_id", "label", "subject"]].merge(read_csv(path, ["image_id"]), on="image_id")
+        tables.append(table.assign(**known))
     return pd.concat(tables, ignore_index=True)
+
+
+def _in_parallel(job: Callable[[Rung], pd.DataFrame], missing: list[Rung], n_workers: int) -> Iterator[pd.DataFrame]:
+    """The rungs' tables in order, each from a process of its own on CPUs; a GPU trains one after the other."""
+    n_workers = 1 if torch.cuda.is_available() else min(n_workers, len(missing))
+    if n_workers <= 1:
+        yield from map(job, missing)
+        return
+    # spawn: a forked child would inherit the locks of the parent's threads
+    with ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(job, missing)
 
 
 def recipe(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame) -> str:
@@ -102,7 +117,7 @@ def recipe(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame
     return digest(settings)[:16]
 
 
-def train_on(cfg: Config, run: Run, folder: Path, rung: Rung, bar: tqdm | None = None) -> Segmenter:
+def train_on(cfg: Config, run: Run, folder: Path, rung: Rung) -> Segmenter:
     """The finished run in `folder`, trained on for `gap.steps` batches with the config's own recipe.
 
     The learning rate falls from its start to its end once more. From the first person on, half of every batch are
@@ -125,8 +140,6 @@ def train_on(cfg: Config, run: Run, folder: Path, rung: Rung, bar: tqdm | None =
         batch = {name: values.to(accelerator.device) for name, values in batch.items()}
         train_step(session, batch, f"step {step} of {cfg.gap.steps} with {len(rung.people)} real people")
         learner.scheduler.step()
-        if bar is not None:
-            bar.update()
     kept = learner.kept.eval().requires_grad_(False)
     return Segmenter(
         card["run_id"], kept, system.input_size, system.classes, cfg.evaluation.threshold, 1.0, accelerator.device
@@ -141,9 +154,11 @@ def batch_rows(n_source: int, n_real: int, batch_size: int, seed: int, step: int
     return rows + (n_source + rng.integers(n_real, size=real)).tolist() if real else rows
 
 
-def _train_and_score(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame, bar: tqdm) -> pd.DataFrame:
+def _train_and_score(cfg: Config, run: Run, folder: Path, tested: pd.DataFrame, rung: Rung) -> pd.DataFrame:
+    torch.set_num_threads(cfg.training.n_threads)
+    keep_freed_memory()
     start = time.perf_counter()
-    segmenter = train_on(cfg, run, folder, rung, bar)
+    segmenter = train_on(cfg, run, folder, rung)
     seconds = time.perf_counter() - start
     return pd.DataFrame({"image_id": tested.image_id, "f1": f1_of_images(cfg, segmenter, tested), "seconds": seconds})
 
