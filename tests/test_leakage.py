@@ -91,14 +91,6 @@ def test_the_interval_knows_that_the_honest_people_are_among_all():
     assert row.inflation == row.low == row.high == 0 and row["honest low"] < row["honest high"]
 
 
-def test_permutation_p_is_exact_for_few_people():
-    change, people = pd.Series([0.1, 0.2, 0.3, 0.1]), pd.Series(list("abcc"))
-    assert leakage.permutation_p(change, people) == pytest.approx(2 / 8)  # only all signs alike are as extreme
-    assert np.isnan(leakage.permutation_p(change, pd.Series(list("aaaa"))))
-    many = pd.Series(np.tile([0.1, -0.1], 20))
-    assert leakage.permutation_p(many, pd.Series(range(40))) > 0.5
-
-
 def test_one_person_has_no_interval():
     row = leakage.same_images(leakage.side_by_side(*study(n_people=2), config())).set_index("dataset").loc["Photos"]
     assert row.subjects == 1 and np.isnan([row.low, row.high, row.p, row.effect]).all()

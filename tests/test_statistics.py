@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cgdseg.statistics import compare_runs, holm, paired_difference, seed_spread, several_means
+from cgdseg.statistics import compare_runs, holm, paired_difference, seed_spread, several_means, sign_flip_p
 
 
 def people(n: int = 6, each: int = 5, seed: int = 0) -> pd.DataFrame:
@@ -115,3 +115,9 @@ def test_images_without_a_score_are_left_out_and_counted():
     found = several_means(table, ["run"], {"f1": "F1", "hd95": "HD95"}).iloc[0]
     assert found["HD95"] == 1 and found.unscored == 3 and found.images == len(table)
     assert found["F1"] == pytest.approx(table.f1.mean()) and found["F1 low"] < found["F1"] < found["F1 high"]
+
+
+def test_flipping_signs_is_exact_for_few_people():
+    assert sign_flip_p(np.array([0.2, 0.1, 0.3])) == pytest.approx(2 / 8)  # only all alike are as extreme
+    assert np.isnan(sign_flip_p(np.array([0.5])))
+    assert sign_flip_p(np.tile([1.0, -1.0], 20)) > 0.5

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from cgdseg.config import Config
+from cgdseg.statistics import sign_flip_p
 
 N_RESAMPLES = 2000
 EXPOSURES = {  # of a run to a test image, from most to least
@@ -101,26 +101,11 @@ def _on_the_same(group: pd.DataFrame, draws: np.ndarray) -> dict:
         "published f1": group.published.mean(),
         "change": mean,
         **_interval(resampled),
-        "p": permutation_p(change, group.subject),
+        "p": sign_flip_p(change.groupby(group.subject).sum().to_numpy()),
         "effect": people.mean() / people.std() if len(people) > 1 and people.std() else np.nan,
         "images trained on": seen.mean(),
         "subjects trained on": group[group.person].subject.nunique() / len(people),
     }
-
-
-def permutation_p(change: pd.Series, subject: pd.Series) -> float:
-    """Two-sided p of a mean of paired differences when the sign of each person's may as well be the other.
-
-    Exact where there are few people (up to 13); NaN for a single one."""
-    sums = change.groupby(subject).sum().to_numpy()
-    if len(sums) < 2:
-        return np.nan
-    pair = sums, np.zeros_like(sums)  # to swap the two is to turn the sign
-    test = stats.permutation_test(
-        pair, lambda x, y, axis: (x - y).sum(axis=axis), permutation_type="samples", vectorized=True,
-        n_resamples=9999, rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return float(test.pvalue)
 
 
 def by_exposure(table: pd.DataFrame) -> pd.DataFrame:

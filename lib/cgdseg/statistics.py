@@ -79,13 +79,22 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f
     found = {"change": both.change.mean(), "low": low, "high": high, "p": np.nan, "d": np.nan}
     if len(people) > 1:
         spread = people["mean"].std()
-        sums = people["sum"].to_numpy()
-        flipped = permutation_test(
-            (sums, np.zeros_like(sums)), _difference, permutation_type="samples", n_resamples=n_resamples,
-            vectorized=True, rng=np.random.default_rng(0),
-        )  # fmt: skip
-        found |= {"p": float(flipped.pvalue), "d": people["mean"].mean() / spread if spread > 1e-12 else np.nan}
+        found |= {"p": sign_flip_p(people["sum"].to_numpy(), n_resamples)}
+        found |= {"d": people["mean"].mean() / spread if spread > 1e-12 else np.nan}
     return found | {"images": len(both), "subjects": len(people)}
+
+
+def sign_flip_p(sums: np.ndarray, n_resamples: int = 9999) -> float:
+    """Two-sided p of a total of paired differences (K,), a sum a subject, when any subject's sign might be the other.
+
+    Every flip is tried if there are at most n_resamples; NaN for a single subject."""
+    if len(sums) < 2:
+        return np.nan
+    flipped = permutation_test(
+        (sums, np.zeros_like(sums)), _difference, permutation_type="samples", n_resamples=n_resamples,
+        vectorized=True, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(flipped.pvalue)
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray, axis: int) -> np.ndarray:
