@@ -214,10 +214,10 @@ class Config(Settings):
         """Return one of `runs()`; ValueError lists them when there is no such run."""
         run = Run(system=system, condition=condition, seed=seed)
         if run not in self.runs():
-            known = ", ".join(r.name for r in self.runs())
-            close = nearest(run.name, [r.name for r in self.runs()]).partition("did you mean ")[2]
-            meant = f" (did you mean {close[:-1]}?)" if close else ""
-            raise ValueError(f"config {self.name} has no run {run.name}{meant}; it has: {known}")
+            names = [r.name for r in self.runs()]
+            close = difflib.get_close_matches(run.name, names, n=1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"config {self.name} has no run {run.name}; it has: {', '.join(names)}{meant}")
         return run
 
     def streamed(self, run: Run) -> int:
