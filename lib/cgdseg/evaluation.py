@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from cgdseg import paths
+from cgdseg import live, paths
 from cgdseg.baselines import BASELINES
 from cgdseg.config import Config, Run
 from cgdseg.data.cache import open_cache
@@ -64,7 +63,7 @@ Predictor = Callable[[list[str]], np.ndarray]  # image ids -> probabilities (B, 
 
 def evaluate_runs(cfg: Config) -> Tables:
     """Score every trained run on its validation and test images. Raises FileNotFoundError when none is trained."""
-    return _stack([evaluate_run(cfg, run) for run in tqdm(trained_runs(cfg), desc="runs")])
+    return _stack([evaluate_run(cfg, run) for run in live.bar(trained_runs(cfg), desc="runs")])
 
 
 def evaluate_run(cfg: Config, run: Run) -> Tables:
@@ -102,7 +101,7 @@ def score_images(cfg: Config, predict: Predictor, part: str, ids: list[str], nam
     table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(people, on="image_id")
     table["label"] = table.dataset.map(cfg.label)
     tally, scorer, step = Tally(cfg.evaluation.threshold), Scorer(), cfg.evaluation.batch_size
-    for start in tqdm(range(0, len(ids), step), desc=named["run"], leave=False):
+    for start in live.bar(range(0, len(ids), step), desc=named["run"], leave=False):
         batch = table.iloc[start : start + step]
         probs = predict(batch.image_id.tolist())
         masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch.image_id])

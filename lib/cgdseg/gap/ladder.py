@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import default_collate
-from tqdm import tqdm
 
-from cgdseg import checkpoints, paths
+from cgdseg import checkpoints, live, paths
 from cgdseg.config import Config, Run, digest
 from cgdseg.data.augment import slides_augmentation
 from cgdseg.data.cache import open_cache
@@ -74,7 +73,7 @@ def climb(cfg: Config, run: Run, tested: pd.DataFrame) -> pd.DataFrame:
     keep_freed_memory()
     folder = paths.run_dir(segmenter_of(cfg, run, "cpu").name)
     plan, tables = rungs(cfg, tested), []
-    with tqdm(total=len(plan) * cfg.gap.steps, desc="real people", unit="step", leave=False) as bar:
+    with live.bar(total=len(plan) * cfg.gap.steps, desc="real people", unit="step", leave=False) as bar:
         for rung in plan:
             path = paths.rung_csv(recipe(cfg, run, folder, rung, tested))
             if not path.exists():
@@ -102,7 +101,7 @@ def recipe(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame
     return digest(settings)[:16]
 
 
-def train_on(cfg: Config, run: Run, folder: Path, rung: Rung, bar: tqdm | None = None) -> Segmenter:
+def train_on(cfg: Config, run: Run, folder: Path, rung: Rung, bar: live.Bar | None = None) -> Segmenter:
     """The finished run in `folder`, trained on for `gap.steps` batches with the config's own recipe.
 
     The learning rate falls from its start to its end once more. From the first person on, half of every batch are
@@ -141,7 +140,9 @@ def batch_rows(n_source: int, n_real: int, batch_size: int, seed: int, step: int
     return rows + (n_source + rng.integers(n_real, size=real)).tolist() if real else rows
 
 
-def _train_and_score(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame, bar: tqdm) -> pd.DataFrame:
+def _train_and_score(
+    cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame, bar: live.Bar
+) -> pd.DataFrame:
     start = time.perf_counter()
     segmenter = train_on(cfg, run, folder, rung, bar)
     seconds = time.perf_counter() - start
