@@ -194,12 +194,13 @@ def best_run(cfg: Config, summary: pd.DataFrame) -> Run:
 
 @dataclass(frozen=True)
 class Case:
-    """One image with its prediction: image (H, W, 3) uint8, predicted and truth (H, W) bool."""
+    """One image with its prediction: image (H, W, 3) uint8, prob (H, W) float32, predicted and truth (H, W) bool."""
 
     label: str
     title: str
     image_id: str
     image: np.ndarray
+    prob: np.ndarray
     predicted: np.ndarray
     truth: np.ndarray
 
@@ -212,9 +213,9 @@ def predict_cases(cfg: Config, run: Run, cases: pd.DataFrame) -> list[Case]:
     for case in cases.itertuples():
         prob = segmenter.predict([pixels.images[pixels.row(case.image_id)]], cfg.evaluation.size)[0]
         row = truth.row(case.image_id)
-        masks = prob >= cfg.evaluation.threshold, truth.labels[row] == SCLERA
+        pixels_of = truth.images[row], prob, prob >= cfg.evaluation.threshold, truth.labels[row] == SCLERA
         title = f"{case.case}: F1 {case.f1:.3f}".removeprefix(": ")
-        shown.append(Case(case.label, title, case.image_id, truth.images[row], *masks))
+        shown.append(Case(case.label, title, case.image_id, *pixels_of))
     return shown
 
 
