@@ -15,6 +15,7 @@ from cgdseg.encoders import (
     encode_tokens,
     merge_lora,
     resize_positions,
+    token_names,
     without_weights,
 )
 
@@ -146,6 +147,8 @@ def test_clip_text_tower_loads_from_a_folder(tmp_path):
     assert tokens.shape == (sum(lengths), 8)
     ends = torch.tensor(lengths).cumsum(0) - 1
     assert torch.allclose(tokens[ends], vectors, atol=1e-5)  # CLIP reads a prompt off its last token
+    names = token_names(settings)
+    assert len(names) == len(tokens) and "".join(names[:6]) == "sclera"
 
     tower = CLIPTextModelWithProjection.from_pretrained(tmp_path)
     tower.save_pretrained(tmp_path, state_dict={k: v for k, v in tower.state_dict().items() if "text_proj" not in k})

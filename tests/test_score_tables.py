@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgdseg import browser, readings, score_tables
+from cgdseg import readings, score_tables
+from cgdseg.browser import failures
 from cgdseg.calibration import count_levels
 from cgdseg.statistics import rank_correlation
 
@@ -104,8 +105,8 @@ def test_thresholds_are_read_by_what_they_would_bring():
 
 
 def test_menus_choose_the_images_they_say(scores):
-    rows = browser.choose(scores, "unet-mixed-1", browser.ANY, "l", "worst first", 5)
+    rows = failures.choose(scores, "unet-mixed-1", failures.ANY, "l", "worst first", 5)
     assert len(rows) == 5 and set(rows.gaze) == {"l"} and rows.f1.is_monotonic_increasing
-    best = browser.choose(scores, "unet-mixed-1", "B", browser.ANY, "best first", 99)
+    best = failures.choose(scores, "unet-mixed-1", "B", failures.ANY, "best first", 99)
     assert set(best.label) == {"B"} and len(best) == 32 and best.f1.is_monotonic_decreasing
-    assert browser.choose(scores, "unet-mixed-1", "B", "u", "best first", 9).empty
+    assert failures.choose(scores, "unet-mixed-1", "B", "u", "best first", 9).empty

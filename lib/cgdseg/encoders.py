@@ -196,10 +196,24 @@ def encode_tokens(settings: TextEncoder) -> Tensor:
     return F.normalize(states[:, 1:][batch["attention_mask"][:, 1:].bool()], dim=-1)
 
 
+def token_names(settings: TextEncoder) -> list[str]:
+    """What a reader calls the T tokens of `encode_tokens`, in its order."""
+    if settings.source == RANDOM:
+        return [word for prompt in settings.prompts for word in prompt.split()]
+    source, origin = _origin(settings)
+    tokenizer = AutoTokenizer.from_pretrained(source, **origin)
+    ids = tokenizer(list(settings.prompts))["input_ids"]
+    return [tokenizer.decode([token]).strip() for of_prompt in ids for token in of_prompt[1:]]
+
+
+def _origin(settings: TextEncoder) -> tuple[str, dict]:
+    if settings.source == RENDERED:
+        return str(pretrained(settings.pretraining)), {"revision": None}
+    return settings.source, {"revision": settings.revision}
+
+
 def _load_text_tower(settings: TextEncoder) -> tuple:
-    ours = settings.source == RENDERED
-    source = str(pretrained(settings.pretraining)) if ours else settings.source
-    origin = {"revision": None if ours else settings.revision}
+    source, origin = _origin(settings)
     tokenizer = AutoTokenizer.from_pretrained(source, **origin)
     tower, report = CLIPTextModelWithProjection.from_pretrained(
         source, **origin, dtype=torch.float32, output_loading_info=True

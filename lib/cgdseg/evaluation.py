@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from cgdseg import paths
+from cgdseg import live, paths
 from cgdseg.baselines import BASELINES
 from cgdseg.config import Config, Run
 from cgdseg.data.cache import open_cache
@@ -64,7 +63,7 @@ Predictor = Callable[[list[str]], np.ndarray]  # image ids -> probabilities (B, 
 
 def evaluate_runs(cfg: Config) -> Tables:
     """Score every trained run on its validation and test images. Raises FileNotFoundError when none is trained."""
-    return _stack([evaluate_run(cfg, run) for run in tqdm(trained_runs(cfg), desc="runs")])
+    return _stack([evaluate_run(cfg, run) for run in live.bar(trained_runs(cfg), desc="runs")])
 
 
 def evaluate_run(cfg: Config, run: Run) -> Tables:
@@ -102,7 +101,7 @@ def score_images(cfg: Config, predict: Predictor, part: str, ids: list[str], nam
     table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(people, on="image_id")
     table["label"] = table.dataset.map(cfg.label)
     tally, scorer, step = Tally(cfg.evaluation.threshold), Scorer(), cfg.evaluation.batch_size
-    for start in tqdm(range(0, len(ids), step), desc=named["run"], leave=False):
+    for start in live.bar(range(0, len(ids), step), desc=named["run"], leave=False):
         batch = table.iloc[start : start + step]
         probs = predict(batch.image_id.tolist())
         masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch.image_id])
@@ -195,12 +194,13 @@ def best_run(cfg: Config, summary: pd.DataFrame) -> Run:
 
 @dataclass(frozen=True)
 class Case:
-    """One image with its prediction: image (H, W, 3) uint8, predicted and truth (H, W) bool."""
+    """One image with its prediction: image (H, W, 3) uint8, prob (H, W) float32, predicted and truth (H, W) bool."""
 
     label: str
     title: str
     image_id: str
     image: np.ndarray
+    prob: np.ndarray
     predicted: np.ndarray
     truth: np.ndarray
 
@@ -213,9 +213,9 @@ def predict_cases(cfg: Config, run: Run, cases: pd.DataFrame) -> list[Case]:
     for case in cases.itertuples():
         prob = segmenter.predict([pixels.images[pixels.row(case.image_id)]], cfg.evaluation.size)[0]
         row = truth.row(case.image_id)
-        masks = prob >= cfg.evaluation.threshold, truth.labels[row] == SCLERA
+        pixels_of = truth.images[row], prob, prob >= cfg.evaluation.threshold, truth.labels[row] == SCLERA
         title = f"{case.case}: F1 {case.f1:.3f}".removeprefix(": ")
-        shown.append(Case(case.label, title, case.image_id, truth.images[row], *masks))
+        shown.append(Case(case.label, title, case.image_id, *pixels_of))
     return shown
 
 

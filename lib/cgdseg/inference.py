@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import TypeAdapter
 from torch import nn
-from tqdm import tqdm
 
-from cgdseg import checkpoints
+from cgdseg import checkpoints, live
 from cgdseg.config import RGB, Part, Precision, Size, System
 from cgdseg.data.images import BadFile, read_image, resize_image
 from cgdseg.encoders import merge_lora
@@ -138,7 +137,7 @@ def predict_folder(
         twins = ", ".join(str(files[i].relative_to(images)) for i in clashes.index)
         raise ValueError(f"{twins} would share one output name: rename one of each")
     rows = []
-    for path, target in tqdm(list(zip(files, targets, strict=True)), desc="predict", unit="image", disable=None):
+    for path, target in live.bar(list(zip(files, targets, strict=True)), desc="predict", unit="image", disable=None):
         row = {"file": str(path.relative_to(images))}
         try:
             image = read_image(path)

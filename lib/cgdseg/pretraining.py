@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
-from tqdm.auto import tqdm
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
-from cgdseg import paths
+from cgdseg import live, paths
 from cgdseg.architectures import Pretraining
 from cgdseg.config import digest
 from cgdseg.eyes import LOOKS, render_eye
@@ -71,7 +70,7 @@ def pretrain(settings: Pretraining) -> tuple[CLIPModel, PreTrainedTokenizerFast]
     steps = settings.epochs * (settings.eyes // settings.batch_size)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, steps)
     of_eye = np.split(np.arange(len(owners)), np.cumsum(np.bincount(owners))[:-1])
-    for _ in tqdm(range(steps), desc="pretraining text encoder", unit="step"):
+    for _ in live.bar(range(steps), desc="pretraining text encoder", unit="step"):
         batch = random.choice(settings.eyes, settings.batch_size, replace=False)
         drawn = [random.permutation(of_eye[eye])[: settings.regions] for eye in batch]
         chosen, row = np.concatenate(drawn), np.repeat(np.arange(len(batch)), [len(few) for few in drawn])
@@ -102,7 +101,7 @@ def render_regions(settings: Pretraining) -> tuple[Tensor, Tensor, np.ndarray, n
     """Images (B, 3, H, W) in [0, 1]; for R regions their share of each patch (R, N), truths (R, meanings), eye (R,)."""
     images, weights, truths, owners = [], [], [], []
     code = {meaning: i for i, meaning in enumerate(MEANINGS)}
-    for index in tqdm(range(settings.eyes), desc="rendering eyes to pretrain on", unit="eye"):
+    for index in live.bar(range(settings.eyes), desc="rendering eyes to pretrain on", unit="eye"):
         eye = render_eye(LOOKS["randomised"], STREAM + settings.seed, index, size=(settings.side,) * 2)
         images.append(eye.image)
         for mask, true in regions(eye):

@@ -17,9 +17,8 @@ from accelerate.utils import DataLoaderConfiguration, broadcast, broadcast_objec
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
-from tqdm import tqdm
 
-from cgdseg import paths
+from cgdseg import live, paths
 from cgdseg.config import Config, Run, System, Training, digest
 from cgdseg.data.augment import slides_augmentation
 from cgdseg.data.cache import open_cache
@@ -227,14 +226,14 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
         return pd.DataFrame(progress.history)
 
 
-def _bar(session: Session, n_batches: int, progress: Progress) -> tqdm:
+def _bar(session: Session, n_batches: int, progress: Progress) -> live.Bar:
     """Progress over all epochs, validation included in the time left."""
     hidden = {} if session.accelerator.is_main_process else {"disable": True}  # TQDM_DISABLE silences the rest
     total, done = session.settings.epochs * n_batches, progress.epoch * n_batches
-    return tqdm(total=total, initial=done, unit="batch", smoothing=0, leave=False, **hidden)
+    return live.bar(total=total, initial=done, unit="batch", smoothing=0, leave=False, **hidden)
 
 
-def _epoch(session: Session, loader: DataLoader, val_loader: DataLoader, epoch: int, bar: tqdm) -> dict[str, float]:
+def _epoch(session: Session, loader: DataLoader, val_loader: DataLoader, epoch: int, bar: live.Bar) -> dict[str, float]:
     """Train and validate once: a row of the history, the same in every process."""
     start, settings, learner = time.perf_counter(), session.settings, session.learner
     loader.set_epoch(epoch)  # Accelerate hands it on to the sampler, and would count for itself otherwise
@@ -249,7 +248,7 @@ def _epoch(session: Session, loader: DataLoader, val_loader: DataLoader, epoch: 
     return broadcast_object_list([row])[0]  # to the last bit: all must agree on when to stop
 
 
-def _train_epoch(session: Session, loader: DataLoader, title: str, bar: tqdm) -> dict[str, float]:
+def _train_epoch(session: Session, loader: DataLoader, title: str, bar: live.Bar) -> dict[str, float]:
     session.model.train()
     losses = []
     for step, batch in enumerate(loader):

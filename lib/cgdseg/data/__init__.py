@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from tqdm import tqdm
+from cgdseg import live
 
 
 def in_parallel(
@@ -19,8 +19,8 @@ def in_parallel(
     n_workers = min(n_workers, len(items) // 8)  # a process costs more than a few files
     bar = {"total": len(items), "desc": progress, "disable": progress is None}
     if n_workers < 2:
-        yield from tqdm(map(function, items), **bar)
+        yield from live.bar(map(function, items), **bar)
         return
     chunk = max(1, min(32, len(items) // (4 * n_workers)))
     with ProcessPoolExecutor(n_workers) as pool:
-        yield from tqdm(pool.map(function, items, chunksize=chunk), **bar)
+        yield from live.bar(pool.map(function, items, chunksize=chunk), **bar)

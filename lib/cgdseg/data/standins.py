@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from pydantic import ValidationError
-from tqdm.auto import tqdm
 
+from cgdseg import live
 from cgdseg.architectures import nearest
 from cgdseg.config import Dataset, StandIn
 from cgdseg.eyes import IRIS, LOOKS, PUPIL, SCLERA, Factors, render_eye
@@ -61,7 +61,7 @@ def write_stand_in(dataset: Dataset, n_workers: int = 1, progress: bool = True) 
     missing = [i for i in plan(dataset.layout, dataset.stand_in) if not (folder / i.files[-1]).exists()]
     chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     job = functools.partial(_render_chunk, folder, factors, dataset.stand_in)
-    bar = tqdm(total=len(missing), desc=f"render {folder.name}", unit="eye", disable=not progress or not missing)
+    bar = live.bar(total=len(missing), desc=f"render {folder.name}", unit="eye", disable=not progress or not missing)
     with bar:
         for n in _run(job, chunks, n_workers):
             bar.update(n)

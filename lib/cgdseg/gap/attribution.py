@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
-from tqdm import tqdm
 
+from cgdseg import live
 from cgdseg.config import Config, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.data.standins import stand_in_factors
@@ -81,7 +81,9 @@ def predict_coalitions(predict: Predict, source: Eyes, target: Eyes, seed: int =
     wanted = mix_features(target.each())
     f1, weights = {}, {}
     known: dict[bytes, dict[frozenset, np.ndarray]] = {}  # few moves change a mask, and weights go by masks alone
-    for moves, moved in tqdm(moved_eyes(eyes, goals, seed), total=2 ** len(MOVES), desc="sets of factors", leave=False):
+    for moves, moved in live.bar(
+        moved_eyes(eyes, goals, seed), total=2 ** len(MOVES), desc="sets of factors", leave=False
+    ):
         scored = f1_of(predict, moved)
         masks = np.stack([eye.sclera for eye in moved]).tobytes()
         if masks not in known:

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import default_collate
-from tqdm import tqdm
 
-from cgdseg import checkpoints, paths
+from cgdseg import checkpoints, live, paths
 from cgdseg.config import Config, Run, digest
 from cgdseg.data.augment import slides_augmentation
 from cgdseg.data.cache import open_cache
@@ -78,7 +77,7 @@ def climb(cfg: Config, run: Run, tested: pd.DataFrame) -> pd.DataFrame:
     kept = {rung: paths.rung_csv(recipe(cfg, run, folder, rung, tested)) for rung in rungs(cfg, tested)}
     missing = [rung for rung, path in kept.items() if not path.exists()]
     job = functools.partial(_train_and_score, cfg, run, folder, tested)
-    with tqdm(total=len(missing), desc="real people", unit="training", leave=False) as bar:
+    with live.bar(total=len(missing), desc="real people", unit="training", leave=False) as bar:
         for rung, table in zip(missing, _in_parallel(job, missing, cfg.workers), strict=True):
             write_atomic(kept[rung], table.to_csv(index=False))
             bar.update()

@@ -13,9 +13,8 @@ import torch
 from scipy.special import expit, logit
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from tqdm import tqdm
 
-from cgdseg import paths
+from cgdseg import live, paths
 from cgdseg.calibration import EPSILON, calibration_error, fit_temperature, reliability
 from cgdseg.config import Config, Run, Size
 from cgdseg.data.cache import open_cache
@@ -74,7 +73,7 @@ def compare(cfg: Config, run: Run, eyes: pd.DataFrame) -> tuple[pd.DataFrame, pd
     size, chosen, errors = cfg.evaluation.size, [], []
     temperature = fit_temperature(plain, source.sclera)
     targets = eyes[eyes.domain == "real"].groupby("label", sort=False)
-    for label, rows in tqdm(targets, desc="remedies", leave=False):
+    for label, rows in live.bar(targets, desc="remedies", leave=False):
         target = load(cfg, segmenter, rows.image_id.tolist())
         probs = predict_all(plain_prediction(segmenter), target, size)
         softened = expit(logit(np.clip(probs, EPSILON, 1 - EPSILON)) / temperature)

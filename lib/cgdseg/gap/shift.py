@@ -17,8 +17,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tqdm import tqdm
 
+from cgdseg import live
 from cgdseg.config import CGDSeg, Config, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.encoders import build_patch_encoder
@@ -50,7 +50,7 @@ def extract(cfg: Config, eyes: pd.DataFrame) -> Features:
     words, size, encode = frozen_encoder(cfg)
     cache = open_cache(cfg, size)
     rows = [cache.row(image_id) for image_id in eyes.image_id]
-    starts = tqdm(range(0, len(rows), BATCH), desc="features", leave=False)
+    starts = live.bar(range(0, len(rows), BATCH), desc="features", leave=False)
     values = np.concatenate([encode(list(cache.images[rows[start : start + BATCH]])) for start in starts])
     spread = values.std(axis=0)
     kept = spread > 1e-6 * spread.max()
@@ -165,7 +165,7 @@ def compare(features: Features, n_repeats: int = 20, n_permutations: int = 1000,
     n_axes = int(np.clip(n // PER_AXIS, 1, AXES))
     axes = principal_axes(features.values, n_axes)
     drawn: dict[str, list[dict]] = {name: [] for name in [source, *targets]}
-    for repeat in tqdm(range(n_repeats), desc="draws", leave=False):
+    for repeat in live.bar(range(n_repeats), desc="draws", leave=False):
         rng = np.random.default_rng([seed, repeat])
         half, other = _halves(features.eyes, source, n, rng)
         for name in drawn:

@@ -6,7 +6,15 @@ from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, copi
 from cgdseg.plots.factors import differences, factors, people
 from cgdseg.plots.gap import blame, changes, factor_bars, feature_map, gap_chart, remedies_and_people
 from cgdseg.plots.leakage import leakage
-from cgdseg.plots.model import artefacts, cost_curves, energy_picture, key_maps, stage_pictures, token_picture
+from cgdseg.plots.model import (
+    artefacts,
+    cost_curves,
+    energy_picture,
+    key_maps,
+    stage_features,
+    stage_pictures,
+    token_picture,
+)
 from cgdseg.plots.scores import case_gallery, release_picture, score_bars, showcase
 from cgdseg.plots.style import bars, gallery
 from cgdseg.plots.training import training_curves
@@ -40,6 +48,7 @@ __all__ = [
     "score_against_cost",
     "score_bars",
     "showcase",
+    "stage_features",
     "stage_pictures",
     "threshold_sweep",
     "token_picture",

@@ -40,24 +40,26 @@ def energy_picture(features: np.ndarray) -> np.ndarray:
     return np.linalg.norm(features, axis=0)
 
 
-def stage_pictures(image: np.ndarray, outputs: dict) -> list[tuple[str, np.ndarray]]:
-    """What `systems.trace` saw of CGDSeg on one image, as captioned pictures in order of the five stages."""
-
-    def caption(name: str, features) -> str:
-        return f"{name}\n{'×'.join(map(str, features.shape[1:]))}"
-
-    pictures = [(f"image\n3×{image.shape[0]}×{image.shape[1]}", image)]
-    for name, key in (("S1 patch tokens", "backbone"), ("S2 grounded", "grounding")):
-        pictures.append((caption(name, outputs[key]), token_picture(outputs[key][0].numpy())))
-    for i, level in enumerate(outputs["pyramid"]):
-        pictures.append((caption(f"S3 pyramid f{i}", level), energy_picture(level[0].numpy())))
+def stage_features(outputs: dict) -> dict[str, np.ndarray]:
+    """What `systems.trace` saw of CGDSeg on one image, in order of the five stages: name -> features (C, h, w)."""
+    found = {"S1 patch tokens": outputs["backbone"], "S2 grounded": outputs["grounding"]}
+    found |= {f"S3 pyramid f{i}": level for i, level in enumerate(outputs["pyramid"])}
     for i in range(3):
-        stage = outputs[f"decoder.{i}"]
-        pictures.append((caption(f"S4 decoder {i + 1}", stage), energy_picture(stage[0].numpy())))
-        gate = outputs[f"decoder.{i}.csse.spatial_gate"]
-        pictures.append((caption(f"spatial gate {i + 1}", gate), gate[0, 0].numpy()))
-    logits = outputs["head"]
-    pictures.append((caption("S5 probability", logits), logits[0, 0].sigmoid().numpy()))
+        found[f"S4 decoder {i + 1}"] = outputs[f"decoder.{i}"]
+        found[f"spatial gate {i + 1}"] = outputs[f"decoder.{i}.csse.spatial_gate"]
+    found["S5 probability"] = outputs["head"].sigmoid()
+    return {name: features[0].numpy() for name, features in found.items()}
+
+
+def stage_pictures(image: np.ndarray, outputs: dict) -> list[tuple[str, np.ndarray]]:
+    """`stage_features` as captioned pictures, after the image (H, W, 3) itself."""
+    pictures = [(f"image\n3×{image.shape[0]}×{image.shape[1]}", image)]
+    for name, features in stage_features(outputs).items():
+        if name.startswith(("S1", "S2")):
+            picture = token_picture(features)
+        else:
+            picture = features[0] if name.startswith(("spatial", "S5")) else energy_picture(features)
+        pictures.append((f"{name}\n{'×'.join(map(str, features.shape))}", picture))
     return pictures
 
 

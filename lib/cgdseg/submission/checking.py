@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from cgdseg import live
 from cgdseg.config import RGB
 from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, resize_labels
 from cgdseg.folders import BINARY, PROBABILITIES, mask_files, photographs, plain_stem, read_sclera
@@ -163,7 +163,7 @@ class _Check:
     def _check_pictures(self, top: Path, pictures: Mapping) -> None:
         fitted: dict[tuple[str, str, str, str], list[dict[str, float]]] = {}
         todo = [(name, stem) for name, stems in pictures.items() for stem in sorted(stems)]
-        for name, stem in tqdm(todo, desc="check", unit="image", disable=None):
+        for name, stem in live.bar(todo, desc="check", unit="image", disable=None):
             masks = {}
             for track, files in pictures[name][stem].items():
                 binary = self._check_pair(files)

@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tqdm import tqdm
-
+from cgdseg import live
 from cgdseg.inference import load_segmenter, predict_folder
 from cgdseg.submission import SIZE, TOP, TRACKS
 from cgdseg.submission.archives import pack
@@ -32,7 +31,7 @@ def write_submission(
     problems = []
     segmenters = {track: load_segmenter(run) for track, run in runs.items()}
     todo = [(track, name) for track in runs for name in images]
-    for track, name in tqdm(todo, desc="data sets", unit="set", disable=None):
+    for track, name in live.bar(todo, desc="data sets", unit="set", disable=None):
         table = predict_folder(segmenters[track], images[name], part / track / name, SIZE, flat=True)
         if table.empty:
             raise FileNotFoundError(f"{images[name]} holds no image: give the folder of the test images of {name}")

@@ -1,4 +1,4 @@
-"""A gallery to filter while notebook 4 is open in JupyterLab; a page that nobody can click shows figures instead.
+"""A gallery of test images to filter, with their errors coloured.
 
 browse(cfg, scores of evaluation) -> a widget, or None where the notebook runs by itself."""
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython import get_ipython
 
-from cgdseg import plots
+from cgdseg import live, plots
+from cgdseg.browser import parts
 from cgdseg.config import Config
 from cgdseg.evaluation import predict_cases, trained_runs
 
-if TYPE_CHECKING:  # importing it opens comms, which a notebook that runs by itself has no use for
+if TYPE_CHECKING:
     import ipywidgets
 
 ANY = "any"
@@ -22,14 +22,13 @@ ORDERS = {"worst first": True, "best first": False}
 
 def browse(cfg: Config, scores: pd.DataFrame, n: int = 6) -> "ipywidgets.Widget | None":
     """Menus of run, dataset, gaze and order above the n test images that they choose, with their errors coloured."""
-    if not someone_is_there():
+    if not live.someone_is_there():
         return None
     import ipywidgets
 
     test, runs = scores[scores.part == "test"], {run.name: run for run in trained_runs(cfg)}
     options = {"run": list(runs), "dataset": [ANY, *test.label.unique()], "gaze": [ANY, *_told(test.gaze)]}
-    menus = {name: ipywidgets.Dropdown(options=o, description=name) for name, o in options.items()}
-    menus["order"] = ipywidgets.Dropdown(options=list(ORDERS), description="order")
+    menus = {name: parts.menu(name, o) for name, o in {**options, "order": list(ORDERS)}.items()}
     picture, words = ipywidgets.Image(format="png"), ipywidgets.HTML()
 
     def show(_change=None) -> None:
@@ -41,7 +40,7 @@ def browse(cfg: Config, scores: pd.DataFrame, n: int = 6) -> "ipywidgets.Widget 
     for menu in menus.values():
         menu.observe(show, names="value")
     show()
-    return ipywidgets.VBox([ipywidgets.HBox(list(menus.values())), words, picture])
+    return ipywidgets.VBox([parts.row(*menus.values()), words, picture])
 
 
 def choose(test: pd.DataFrame, run: str, dataset: str, gaze: str, order: str, n: int) -> pd.DataFrame:
@@ -51,13 +50,6 @@ def choose(test: pd.DataFrame, run: str, dataset: str, gaze: str, order: str, n:
         if value != ANY:
             fits &= test[column] == value
     return test[fits].sort_values("f1", ascending=ORDERS[order]).head(n).assign(case="")
-
-
-def someone_is_there() -> bool:
-    """Whether a reader sits in front of this kernel.
-
-    A front-end says with every cell if it could ask its user something: JupyterLab could, papermill and nbval not."""
-    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
 
 
 def _told(values: pd.Series) -> list[str]:

@@ -1,0 +1,91 @@
+"""What every widget is put together from: menus, pictures with words for those who cannot see them, a choice of eyes.
+
+pictures([Picture(caption, (H, W) or (H, W, 3), alt), ...]) -> HTML that holds its images."""
+
+import base64
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import matplotlib
+import numpy as np
+
+if TYPE_CHECKING:  # importing it talks to a front-end, which a notebook that runs by itself has no use for
+    import ipywidgets
+
+EYES = 12  # in a menu: more would have to be scrolled
+HEIGHT = 190  # CSS pixels of a picture; narrow screens shrink it
+LAYOUT = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-end"
+
+
+class Picture(NamedTuple):
+    """One picture of a widget: numbers (H, W) are shown in colours from their least to their most."""
+
+    caption: str
+    pixels: np.ndarray
+    alt: str
+    span: tuple[float, float] | None = None  # what black and the brightest colour stand for; None: least and most
+
+
+def menu(name: str, options: Sequence | dict) -> "ipywidgets.Dropdown":
+    """A menu whose name is its label, in full."""
+    import ipywidgets
+
+    return ipywidgets.Dropdown(options=options, description=name, style={"description_width": "initial"})
+
+
+def row(*widgets: "ipywidgets.Widget") -> "ipywidgets.HBox":
+    """Widgets beside each other, and below each other where the screen is narrow."""
+    import ipywidgets
+
+    return ipywidgets.HBox(widgets, layout={"flex_flow": "row wrap"})
+
+
+def page() -> "ipywidgets.HTML":
+    """A place for words, tables and pictures, which look as they do in the rest of the notebook."""
+    import ipywidgets
+
+    return ipywidgets.HTML().add_class("jp-RenderedHTMLCommon")
+
+
+@contextlib.contextmanager
+def quietly(show: Callable, *controls: "ipywidgets.Widget") -> Iterator[None]:
+    """Set several controls that `show` observes, without its being called in between, when they do not fit yet."""
+    for control in controls:
+        control.unobserve(show, names="value")
+    yield
+    for control in controls:
+        control.observe(show, names="value")
+
+
+def pictures(shown: Sequence[Picture], height: int = HEIGHT) -> str:
+    """Pictures beside each other as HTML; every text is escaped, whatever a file or a phrase is called."""
+    figures = []
+    for picture in shown:
+        data = base64.b64encode(_png(_rgb(picture.pixels, picture.span))).decode()
+        look = f"height:{height}px;max-width:100%;object-fit:contain;image-rendering:pixelated"
+        image = f'<img alt="{escape(picture.alt)}" style="{look}" src="data:image/png;base64,{data}">'
+        wide = max(90, round(height * picture.pixels.shape[1] / picture.pixels.shape[0]))
+        caption = f'<figcaption style="font-size:12px;line-height:1.3">{escape(picture.caption)}</figcaption>'
+        figures.append(f'<figure style="margin:0;max-width:{wide}px">{image}{caption}</figure>')
+    return f'<div style="{LAYOUT}">{"".join(figures)}</div>'
+
+
+def some(names: Sequence, n: int = EYES) -> list:
+    """n of them, evenly spread from the first to the last; all where there are fewer."""
+    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(n, len(names))).round().astype(int))]
+
+
+def _rgb(pixels: np.ndarray, span: tuple[float, float] | None) -> np.ndarray:
+    """(H, W) numbers, or (H, W, 3) uint8 or in [0, 1] -> (H, W, 3) uint8."""
+    if pixels.ndim == 2:
+        low, high = span or (pixels.min(), pixels.max())
+        flat = high - low < 1e-6  # rounding is no picture
+        pixels = matplotlib.colormaps["magma"]((0 if flat else 1) * (pixels - low) / max(high - low, 1e-6))[..., :3]
+    return pixels if pixels.dtype == np.uint8 else np.round(255 * pixels).astype(np.uint8)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    return cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()

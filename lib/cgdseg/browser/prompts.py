@@ -1,0 +1,108 @@
+"""What each phrase gives each patch of an eye, for phrases of one's own choice.
+
+pick(settings, model, pixels) -> a widget, or None where the notebook runs by itself."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cgdseg import live
+from cgdseg.browser import parts
+from cgdseg.browser.parts import Picture
+from cgdseg.config import CGDSeg
+from cgdseg.data.cache import PixelCache
+from cgdseg.encoders import token_names
+from cgdseg.grounding import weights_of
+from cgdseg.phrases import NAMES
+from cgdseg.pretraining import phrase_maps, pretrained, to_batch
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+ENCODER = "our text-image encoder"
+FORMS = {"every phrase a key": "prompts", "every token a key": "tokens", "similarity to each phrase": "similarity"}
+UNTRAINED = "The projection between text and patches is untrained: what differs is chance, and that it can differ."
+ALONE = "A single key gets 1 everywhere: a softmax over one number leaves nothing to choose."
+SAYS = {
+    "random": "The config takes random text: each phrase is a fixed direction that knows nothing of what it says.",
+    "rendered": "The texts come from a small encoder of our own, pretrained on rendered eyes.",
+}
+
+
+def pick(settings: CGDSeg, model: nn.Module, pixels: PixelCache) -> "ipywidgets.Widget | None":
+    """A menu of eyes and one of forms, a list of phrases to choose from and to add to, and a map a key.
+
+    The forms are those with several keys; where the config has an encoder of our own, also that by itself."""
+    if not live.someone_is_there():
+        return None
+    import ipywidgets
+
+    text = settings.text
+    known = list(dict.fromkeys([*text.phrases, *text.prompts, *(f"{part} of the eye" for part in NAMES)]))
+    eye = parts.menu("eye", parts.some(pixels.image_ids))
+    form = parts.menu("form", ([ENCODER] if text.source == "rendered" else []) + list(FORMS))
+    many = {"description": "phrases", "style": {"description_width": "initial"}}
+    phrases = ipywidgets.SelectMultiple(options=known, value=known[:4], rows=9, layout={"width": "27em"}, **many)
+    own = ipywidgets.Text(placeholder="another phrase, then Enter", layout={"width": "27em"}, continuous_update=False)
+    own.description, own.style = "add", {"description_width": "initial"}
+    words, picture = parts.page(), parts.page()
+
+    def add(_change=None) -> None:
+        phrase = " ".join(own.value.split())
+        if phrase:
+            chosen = [*(old for old in phrases.value if old != phrase), phrase]
+            phrases.options = list(dict.fromkeys([*phrases.options, phrase]))
+            phrases.value, own.value = chosen, ""
+
+    def show(_change=None) -> None:
+        words.value = f"<p>{says(text.source, form.value, len(phrases.value))}</p>"
+        if not phrases.value:
+            picture.value = "<p>Choose a phrase: several with Ctrl, or with Shift and the arrow keys.</p>"
+            return
+        image = np.array(pixels.image(eye.value))
+        names, maps = maps_of(settings, model, image, form.value, phrases.value)
+        picture.value = maps_html(image, names, maps)
+
+    for control in (eye, form, phrases):
+        control.observe(show, names="value")
+    own.observe(add, names="value")
+    show()
+    return ipywidgets.VBox([parts.row(eye, form), parts.row(phrases, own), words, picture])
+
+
+def says(source: str, form: str, n_phrases: int) -> str:
+    """What the maps can and cannot mean, in words."""
+    if form == ENCODER:
+        return "Cosine of each patch with each phrase, as an encoder of our own has learned it on rendered eyes."
+    words = f"{SAYS.get(source, 'The texts come from the encoder that the config names.')} {UNTRAINED}"
+    return f"{words} {ALONE}" if n_phrases == 1 and FORMS[form] != "tokens" else words
+
+
+@torch.no_grad()
+def maps_of(
+    settings: CGDSeg, model: nn.Module, image: np.ndarray, form: str, phrases: Sequence[str]
+) -> tuple[list[str], np.ndarray]:
+    """The keys that phrases become in one of FORMS or for ENCODER, and their maps (K, h, w) on an image (H, W, 3).
+
+    New parts are drawn anew for each form, always the same ones."""
+    batch, phrases = to_batch([image]), tuple(phrases)
+    if form == ENCODER:
+        return list(phrases), phrase_maps(pretrained(settings.text.pretraining), batch, list(phrases))[0].numpy()
+    text = settings.text.model_copy(update={"prompts": phrases, "phrases": phrases})
+    names = token_names(text) if FORMS[form] == "tokens" else list(phrases)
+    patches: Tensor = model.eval().backbone(batch)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return names, weights_of(settings.model_copy(update={"text": text}), FORMS[form], patches)
+
+
+def maps_html(image: np.ndarray, names: Sequence[str], maps: np.ndarray) -> str:
+    """The image and a picture a key, each from its least to its most; one that is the same everywhere is black."""
+    shown = [Picture("the image", image, "the eye")]
+    for name, weights in zip(names, maps, strict=True):
+        span = f"{weights.min():.3f} to {weights.max():.3f}"
+        shown.append(Picture(f"{name}: {span}", weights, f"what each patch gets from “{name}”: {span}"))
+    return parts.pictures(shown, height=130)

@@ -1,0 +1,100 @@
+"""A slider of the threshold, with what each value would score and the mask that it would cut out of one eye.
+
+slide(cfg, test scores, F1 by threshold, precision and recall by threshold) -> a widget, or None where the notebook
+runs by itself. Scores come from the tables; only the eye in sight is predicted, once."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cgdseg import live
+from cgdseg.browser import parts
+from cgdseg.browser.parts import Picture
+from cgdseg.config import Config
+from cgdseg.evaluation import Case, predict_cases, trained_runs
+from cgdseg.markup import table_html
+from cgdseg.metrics import count_pixels, ratio, scores
+from cgdseg.pictures import errors
+from cgdseg.scoring import THRESHOLDS
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+COLOURS = "Green is hit, orange is a false alarm, violet is missed."
+
+
+def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataFrame) -> "ipywidgets.Widget | None":
+    """Menus of run, dataset and eye, a slider of the threshold, and below them scores and the eye.
+
+    test: rows of `Tables.scores`; sweep: of `Tables.sweep`; curves: `score_tables.curves`; more runs do not harm."""
+    if not live.someone_is_there():
+        return None
+    import ipywidgets
+
+    runs, in_use = {run.name: run for run in trained_runs(cfg)}, cfg.evaluation.threshold
+    run, dataset = parts.menu("run", list(runs)), parts.menu("dataset", list(test.label.unique()))
+    eye = parts.menu("eye", eyes_of(test, run.value, dataset.value))
+    options = [(f"{value:.2f}", value) for value in THRESHOLDS.tolist()]
+    start = min(THRESHOLDS.tolist(), key=lambda value: abs(value - in_use))
+    slider = ipywidgets.SelectionSlider(options=options, value=start, description="threshold", layout={"width": "28em"})
+    slider.style = {"description_width": "initial"}
+    table, picture = parts.page(), parts.page()
+    known: dict[tuple, Case] = {}
+
+    def choose(_change=None) -> None:
+        before = eye.value
+        with parts.quietly(show, eye):
+            eye.options = eyes_of(test, run.value, dataset.value)
+            if before in dict(eye.options).values():
+                eye.value = before  # another run, the same eye
+        show()
+
+    def show(_change=None) -> None:
+        key = run.value, eye.value
+        if key not in known:
+            row = test[(test.run == run.value) & (test.image_id == eye.value)].assign(case="")
+            known[key] = predict_cases(cfg, runs[run.value], row)[0]
+        scored = at_threshold(sweep, curves, run.value, slider.value, in_use)
+        table.value = table_html(scored, f"{run.value} at the threshold {slider.value:.2f}")
+        picture.value = eye_html(known[key], slider.value)
+
+    for menu in (run, dataset):
+        menu.observe(choose, names="value")
+    for control in (eye, slider):
+        control.observe(show, names="value")
+    show()
+    return ipywidgets.VBox([parts.row(run, dataset, eye), slider, table, picture])
+
+
+def eyes_of(test: pd.DataFrame, run: str, dataset: str) -> list[tuple[str, str]]:
+    """Some eyes of a dataset for a menu, from the worst of the run to its best: (words, image id)."""
+    ranked = test[(test.run == run) & (test.label == dataset)].sort_values("f1")
+    return [(f"{row.image_id} (F1 {row.f1:.3f})", row.image_id) for row in parts.some(list(ranked.itertuples()))]
+
+
+def at_threshold(sweep: pd.DataFrame, curves: pd.DataFrame, run: str, threshold: float, in_use: float) -> pd.DataFrame:
+    """What a run scores at a threshold, a row a test set: mean F1 and how many points it gains on that in use; then
+    F1, precision and recall of all pixels of the set together."""
+    f1, before = (_rows(sweep, run, value).f1 for value in (threshold, in_use))
+    pixels = _rows(curves, run, threshold)
+    table = pd.DataFrame({"F1, mean over images": f1, f"points against {in_use:g}": 100 * (f1 - before)})
+    table["F1, all pixels"] = ratio(2 * pixels.precision * pixels.recall, pixels.precision + pixels.recall)
+    return table.assign(precision=pixels.precision, recall=pixels.recall).reset_index()
+
+
+def _rows(table: pd.DataFrame, run: str, threshold: float) -> pd.DataFrame:
+    return table[(table.run == run) & np.isclose(table.threshold, threshold)].set_index("dataset")
+
+
+def eye_html(case: Case, threshold: float) -> str:
+    """An eye, the probabilities for it, and its errors at a threshold."""
+    counts = count_pixels(case.prob[None], case.truth[None], threshold)
+    found = scores(counts).iloc[0]
+    words = f"at {threshold:.2f}: F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}"
+    shown = [
+        Picture(case.image_id, case.image, "the eye"),
+        Picture("probability, black 0, bright 1", case.prob, "probability of sclera at each pixel", (0, 1)),
+        Picture(words, errors(case.image, case.prob >= threshold, case.truth), f"hits and errors {words}"),
+    ]
+    return f"{parts.pictures(shown)}<p>{COLOURS}</p>"
