@@ -48,7 +48,11 @@ def test_measured_results_have_tables():
         assert set(table.form) <= set(tables.FORMS.values()) and tables.measured(name)["machine"]
     assert {row["peer"] for row in tables.peers().to_dict("records")} >= {"cgdseg", "unet_8M", "segformer_b0"}
     assert "times faster" in set(tables.input_pipeline().quantity)
-    plt.close(plots.cost_curves(pd.read_csv(paths.RESULTS / "cost.csv")))
+    figure = plots.cost_curves(pd.read_csv(paths.RESULTS / "cost.csv"))
+    highest = [{line.get_color(): line.get_ydata().max() for line in axis.lines[:4]} for axis in figure.axes]
+    slower = {max(colours, key=colours.get) for colours in highest if len(colours) > 1}
+    assert len(slower) == 1  # one colour is one form's in every panel
+    plt.close(figure)
 
 
 def test_each_dataset_holds_one_group_of_factors_still(transfer):

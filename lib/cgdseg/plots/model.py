@@ -92,7 +92,8 @@ def cost_curves(table: pd.DataFrame) -> Figure:
     for line, unit in zip(axes, ("seconds", "GiB"), strict=True):
         for axis, (x, rows) in zip(line, views.items(), strict=True):
             looks = {"hue": "form", "style": "job", "markers": True, "legend": axis is axes[0, 1]}
-            sns.lineplot(rows, x=x, y=unit, ax=axis, **looks)
+            orders = {"hue_order": sorted(table.form.unique()), "style_order": sorted(table.job.unique())[::-1]}
+            sns.lineplot(rows, x=x, y=unit, ax=axis, **looks, **orders)
             axis.set(ylim=(0, None), ylabel=f"{unit} a step" if unit == "seconds" else f"{unit}, most held")
     axes[1, 0].set_xlabel(f"images in a batch, {side}×{side} pixels")
     axes[1, 1].set_xlabel(f"side of the image in pixels, batches of {batch}")
