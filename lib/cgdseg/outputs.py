@@ -166,8 +166,6 @@ def _draw(figure, kind: str) -> bytes:
         if kind == "svg":
             figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
         else:
-            figure.savefig(
-                buffer, format="png", bbox_inches="tight", dpi=min(figure.dpi * 1.5, 200), metadata={"Software": None}
-            )
+            figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     return buffer.getvalue()
