@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ENCODER = "our text-image encoder"
 FORMS = {"every phrase a key": "prompts", "every token a key": "tokens", "similarity to each phrase": "similarity"}
-UNTRAINED = "The projection between text and patches is untrained: what differs is chance, and that it can differ."
+UNTRAINED = "The projection between text and patches is untrained: that maps differ is real, how they differ is chance."
 ALONE = "A single key gets 1 everywhere: a softmax over one number leaves nothing to choose."
 SAYS = {
     "random": "The config takes random text: each phrase is a fixed direction that knows nothing of what it says.",
