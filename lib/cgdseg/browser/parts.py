@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # importing it talks to a front-end, which a notebook that ru
 
 EYES = 12  # in a menu: more would have to be scrolled
 HEIGHT = 190  # CSS pixels of a picture; narrow screens shrink it
-LAYOUT = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-end"
+LAYOUT = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
 
 
 class Picture(NamedTuple):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ENCODER = "our text-image encoder"
 FORMS = {"every phrase a key": "prompts", "every token a key": "tokens", "similarity to each phrase": "similarity"}
-UNTRAINED = "The projection between text and patches is untrained: what differs is chance, and that it can differ."
+UNTRAINED = "The projection between text and patches is untrained: that maps differ is real, how they differ is chance."
 ALONE = "A single key gets 1 everywhere: a softmax over one number leaves nothing to choose."
 SAYS = {
     "random": "The config takes random text: each phrase is a fixed direction that knows nothing of what it says.",
@@ -33,7 +33,7 @@ SAYS = {
 
 
 def pick(settings: CGDSeg, model: nn.Module, pixels: PixelCache) -> "ipywidgets.Widget | None":
-    """A menu of eyes and one of forms, a list of phrases to choose from and to add to, and a map a key.
+    """A menu of eyes and one of forms, a field of phrases with others to add, and a map a key.
 
     The forms are those with several keys; where the config has an encoder of our own, also that by itself."""
     if not live.someone_is_there():
@@ -44,33 +44,37 @@ def pick(settings: CGDSeg, model: nn.Module, pixels: PixelCache) -> "ipywidgets.
     known = list(dict.fromkeys([*text.phrases, *text.prompts, *(f"{part} of the eye" for part in NAMES)]))
     eye = parts.menu("eye", parts.some(pixels.image_ids))
     form = parts.menu("form", ([ENCODER] if text.source == "rendered" else []) + list(FORMS))
-    many = {"description": "phrases", "style": {"description_width": "initial"}}
-    phrases = ipywidgets.SelectMultiple(options=known, value=known[:4], rows=9, layout={"width": "27em"}, **many)
-    own = ipywidgets.Text(placeholder="another phrase, then Enter", layout={"width": "27em"}, continuous_update=False)
-    own.description, own.style = "add", {"description_width": "initial"}
+    # no list to mark several in: JupyterLab takes its arrow keys for itself
+    look = {"layout": {"width": "27em"}, "style": {"description_width": "initial"}, "continuous_update": False}
+    lines = ipywidgets.Textarea("\n".join(known[:4]), description="phrases", rows=6, **look)
+    own = ipywidgets.Combobox(options=known, description="add", placeholder="another one, then Enter", **look)
     words, picture = parts.page(), parts.page()
 
     def add(_change=None) -> None:
-        phrase = " ".join(own.value.split())
-        if phrase:
-            chosen = [*(old for old in phrases.value if old != phrase), phrase]
-            phrases.options = list(dict.fromkeys([*phrases.options, phrase]))
-            phrases.value, own.value = chosen, ""
+        if own.value.strip():
+            lines.value = "\n".join(phrases_of(f"{lines.value}\n{own.value}"))
+            own.value = ""
 
     def show(_change=None) -> None:
-        words.value = f"<p>{says(text.source, form.value, len(phrases.value))}</p>"
-        if not phrases.value:
-            picture.value = "<p>Choose a phrase: several with Ctrl, or with Shift and the arrow keys.</p>"
+        phrases = phrases_of(lines.value)
+        words.value = f"<p>{says(text.source, form.value, len(phrases))}</p>"
+        if not phrases:
+            picture.value = "<p>Write a phrase, or several on a line each, and leave the field.</p>"
             return
         image = np.array(pixels.image(eye.value))
-        names, maps = maps_of(settings, model, image, form.value, phrases.value)
+        names, maps = maps_of(settings, model, image, form.value, phrases)
         picture.value = maps_html(image, names, maps)
 
-    for control in (eye, form, phrases):
+    for control in (eye, form, lines):
         control.observe(show, names="value")
     own.observe(add, names="value")
     show()
-    return ipywidgets.VBox([parts.row(eye, form), parts.row(phrases, own), words, picture])
+    return ipywidgets.VBox([parts.row(eye, form), parts.row(lines, own), words, picture])
+
+
+def phrases_of(lines: str) -> list[str]:
+    """The phrases of a field, a line each, without blanks and repetitions."""
+    return list(dict.fromkeys(filter(None, (" ".join(line.split()) for line in lines.splitlines()))))
 
 
 def says(source: str, form: str, n_phrases: int) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ipywidgets
 
 Look = Callable[[str], tuple[np.ndarray, dict]]
-COLOURS, LENGTH, CHANNEL = "first three principal components, as colours", "length of the vector", "one channel"
+COLOURS, LENGTH, CHANNEL = "colours: 3 components", "length of the vector", "one channel"
 
 
 def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywidgets.Widget | None":
@@ -77,7 +77,7 @@ def views(n_channels: int) -> list[str]:
 def stage_html(image: np.ndarray, features: np.ndarray, name: str, view: str, channel: int) -> str:
     """The image beside features (C, h, w) seen in one way, with the numbers behind the colours."""
     if view == COLOURS:
-        seen, words = plots.token_picture(features), COLOURS
+        seen, words = plots.token_picture(features), "first three principal components as colours"
     else:
         seen = plots.energy_picture(features) if view == LENGTH else features[channel]
         span = f"black {seen.min():.3g}, bright {seen.max():.3g}"

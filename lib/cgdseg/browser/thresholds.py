@@ -35,6 +35,7 @@ def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataF
     runs, in_use = {run.name: run for run in trained_runs(cfg)}, cfg.evaluation.threshold
     run, dataset = parts.menu("run", list(runs)), parts.menu("dataset", list(test.label.unique()))
     eye = parts.menu("eye", eyes_of(test, run.value, dataset.value))
+    eye.index = len(eye.options) // 2  # neither the worst nor the best
     options = [(f"{value:.2f}", value) for value in THRESHOLDS.tolist()]
     start = min(THRESHOLDS.tolist(), key=lambda value: abs(value - in_use))
     slider = ipywidgets.SelectionSlider(options=options, value=start, description="threshold", layout={"width": "28em"})
@@ -46,8 +47,8 @@ def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataF
         before = eye.value
         with parts.quietly(show, eye):
             eye.options = eyes_of(test, run.value, dataset.value)
-            if before in dict(eye.options).values():
-                eye.value = before  # another run, the same eye
+            same = before in dict(eye.options).values()
+            eye.index = [value for _, value in eye.options].index(before) if same else len(eye.options) // 2
         show()
 
     def show(_change=None) -> None:
@@ -79,8 +80,8 @@ def at_threshold(sweep: pd.DataFrame, curves: pd.DataFrame, run: str, threshold:
     f1, before = (_rows(sweep, run, value).f1 for value in (threshold, in_use))
     pixels = _rows(curves, run, threshold)
     table = pd.DataFrame({"F1, mean over images": f1, f"points against {in_use:g}": 100 * (f1 - before)})
-    table["F1, all pixels"] = ratio(2 * pixels.precision * pixels.recall, pixels.precision + pixels.recall)
-    return table.assign(precision=pixels.precision, recall=pixels.recall).reset_index()
+    pixels["F1"] = ratio(2 * pixels.precision * pixels.recall, pixels.precision + pixels.recall)
+    return table.join(pixels[["F1", "precision", "recall"]].add_suffix(", all pixels")).reset_index()
 
 
 def _rows(table: pd.DataFrame, run: str, threshold: float) -> pd.DataFrame:
@@ -91,10 +92,14 @@ def eye_html(case: Case, threshold: float) -> str:
     """An eye, the probabilities for it, and its errors at a threshold."""
     counts = count_pixels(case.prob[None], case.truth[None], threshold)
     found = scores(counts).iloc[0]
-    words = f"at {threshold:.2f}: F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}"
+    words = f"F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}"
     shown = [
         Picture(case.image_id, case.image, "the eye"),
         Picture("probability, black 0, bright 1", case.prob, "probability of sclera at each pixel", (0, 1)),
-        Picture(words, errors(case.image, case.prob >= threshold, case.truth), f"hits and errors {words}"),
+        Picture(
+            words,
+            errors(case.image, case.prob >= threshold, case.truth),
+            f"hits and errors at {threshold:.2f}: {words}",
+        ),
     ]
     return f"{parts.pictures(shown)}<p>{COLOURS}</p>"
