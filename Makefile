@@ -66,4 +66,4 @@ lock: ## make requirements.lock and environment.yml anew from pyproject.toml
 	"$$folder/bin/python" -m pip freeze | "$$folder/bin/python" .ci/lock.py
 
 clean: ## remove what runs made, but not the data or the environment
-	rm -rf reports/*/ data/cache data/runs data/encoders .snakemake .pytest_cache .ruff_cache
+	rm -rf reports/*/ data/cache data/runs data/encoders data/ladder .snakemake .pytest_cache .ruff_cache

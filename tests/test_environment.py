@@ -2,12 +2,15 @@
 
 import importlib.util
 import re
+import subprocess
 import tomllib
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from cgdseg import paths
 from cgdseg.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -65,3 +68,19 @@ def test_hooks_before_a_commit_run_what_the_environment_has():
     words = [hook["entry"].split() for hook in hooks["hooks"]]
     assert all(program.startswith(".venv/bin/") for program, *_ in words)
     assert all((ROOT / word).is_file() for _, *rest in words for word in rest if word.endswith(".py"))
+
+
+def test_what_runs_write_is_not_stored():
+    """Else every table would say that its code has uncommitted changes."""
+    made = [
+        paths.run_dir("x"),
+        paths.encoder_dir("x"),
+        paths.cache_dir("x"),
+        paths.rung_csv("x"),
+        paths.report_dir("x"),
+    ]
+    names = [str(path.relative_to(paths.HOME) / "file") for path in made]
+    found = subprocess.run(["git", "check-ignore", *names], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert found.stdout.split() == names
