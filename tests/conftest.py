@@ -1,8 +1,7 @@
 """Tiny settings that keep every test in seconds."""
 
-import cv2
-import numpy as np
 import pytest
+from tiny_data import write_drawn_eyes
 
 from cgdseg import config, paths
 from cgdseg.data import cache, manifest, splits
@@ -67,20 +66,3 @@ def tiny_config(home, tiny_cgdseg, tiny_unet) -> config.Config:
     for size in {*cfg.input_sizes(), cfg.evaluation.size}:
         cache.build_cache(cfg, eyes, size, n_workers=1, progress=False)
     return cfg
-
-
-def write_drawn_eyes(folder, n: int, shift: int = 0) -> None:
-    """A white ellipse on skin with a dark disc in it: Images/<i>.png (60, 80) and Masks/<i>.png, 255 = sclera."""
-    rng = np.random.default_rng(shift)
-    for sub in ("Images", "Masks"):
-        (folder / sub).mkdir(parents=True)
-    for i in range(n):
-        centre = (int(rng.integers(30, 50)), int(rng.integers(24, 36)))
-        mask = cv2.ellipse(np.zeros((60, 80), np.uint8), centre, (24, 12), 0, 0, 360, 255, -1)
-        cv2.circle(mask, centre, 8, 0, -1)
-        image = np.full((60, 80, 3), (150 - shift, 120, 100), np.uint8)
-        cv2.ellipse(image, centre, (24, 12), 0, 0, 360, (230 - shift, 230, 235), -1)
-        cv2.circle(image, centre, 8, (40, 60, 90), -1)
-        noise = rng.normal(0, 4, image.shape)
-        cv2.imwrite(str(folder / "Images" / f"{i}.png"), np.clip(image + noise, 0, 255).astype(np.uint8)[..., ::-1])
-        cv2.imwrite(str(folder / "Masks" / f"{i}.png"), mask)

@@ -71,8 +71,7 @@ def test_edited_or_deleted_output_is_made_again(tree):
 
 def test_changed_data_runs_its_readers(tree):
     tree.edit(f"notebooks/{AUDIT}.ipynb", "1\\\\n", "2\\\\n")
-    # 05 reads only the scores, which are the same
-    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION, COMPARISON]
+    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP, COMPARISON]
 
 
 def test_failure_is_shown_and_the_rest_goes_on(tree):

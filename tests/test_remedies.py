@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import write_drawn_eyes
+from tiny_data import write_drawn_eyes
 
 from cgdseg import config, evaluation, paths, tables, training
 from cgdseg.data import cache, manifest, splits
