@@ -23,7 +23,7 @@ ORDER = [
     "cgdseg.training",
     "cgdseg.inference cgdseg.scoring cgdseg.ssbc cgdseg.rehearsal",
     "cgdseg.evaluation cgdseg.leakage cgdseg.tables cgdseg.score_tables",
-    "cgdseg.gap",
+    "cgdseg.gap cgdseg.cards",
     "cgdseg.release cgdseg.submission",
     "cgdseg.checks cgdseg.comparison",
     "cgdseg.plots",

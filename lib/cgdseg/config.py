@@ -54,6 +54,9 @@ class StandIn(Settings):
     factors: dict[str, Any] = {}  # ranges that differ from the look's own
 
 
+WORDS = {"origin", "licence"}  # of a dataset, which change no pixel of it
+
+
 class Dataset(Settings):
     """One dataset on disk. `root` is absolute or relative to HOME."""
 
@@ -64,6 +67,8 @@ class Dataset(Settings):
     stand_in: StandIn | None = None
     images: str = "Images/**/*"  # `plain` only: a glob below root
     masks: str = "Masks/**/{stem}.*"  # `plain` only: the glob of the mask that belongs to an image
+    origin: str = ""  # who made it and how to get it, for its card
+    licence: str = ""  # what it may be used for, for its card
     colours: dict[Part, RGB] | None = None  # colour table of the masks; None: the layout's own, or white = sclera
 
     @model_validator(mode="after")
@@ -240,8 +245,9 @@ class Config(Settings):
         splits = self.splits.model_dump(
             mode="json", exclude={"protocols"}
         )  # how other conditions are split is not in it
+        trained_on = self.conditions[run.condition]
         recipe = {
-            "datasets": {name: self.datasets[name] for name in self.conditions[run.condition]},
+            "datasets": {name: self.datasets[name].model_dump(mode="json", exclude=WORDS) for name in trained_on},
             "system": self.systems[run.system],
             "splits": splits | {"protocol": self.protocol(run.condition)},
             "training": self.training.model_copy(update={"n_workers": 0, "stream": {}}),  # the workers change nothing

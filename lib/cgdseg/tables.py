@@ -222,8 +222,9 @@ def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
     """The test rows of `evaluation.cross_domain`: F1 with its interval, then its company."""
-    columns = ["run", "dataset", "f1", "low", "high", "pooled f1", "iou", "precision", "recall", "mae"]
-    return for_reading(summary[summary.part == "test"], [*columns, "images", "subjects"])
+    columns = ["run", "dataset", "f1", "low", "high", "images", "subjects"]
+    more = ["pooled f1", "iou", "precision", "recall", "mae"]
+    return for_reading(summary[summary.part == "test"], columns + more)
 
 
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
