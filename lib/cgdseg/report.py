@@ -69,9 +69,11 @@ def _write(notebook, page: dict, target: Path) -> Path:
     from nbconvert.filters import markdown2html
 
     markdown = [markdown2html(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
-    page = page | {"contents": _contents("\n".join(markdown))}
+    has_code = any(cell.cell_type == "code" for cell in notebook.cells)
+    page = page | {"contents": _contents("\n".join(markdown)), "has_code": has_code}
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
     exporter.register_filter("gist", _gist)
+    exporter.register_filter("framed", _framed)
     exporter.register_filter("alt", _alt)
     exporter.register_filter("text_base64", lambda text: base64.b64encode("".join(text).encode()).decode())
     body, _ = exporter.from_notebook_node(notebook, resources={"page": page, "look": looks()})
@@ -103,6 +105,12 @@ def _first(cells: list[dict], pattern: str) -> str:
     text = "".join(cells[0]["source"]) if cells and cells[0]["cell_type"] == "markdown" else ""
     found = re.search(pattern, text, flags=re.M if pattern.startswith("^") else re.S)
     return " ".join(re.sub(r"[*`]", "", found[1]).split()) if found else ""
+
+
+def _framed(html: str) -> str:
+    """Tables written in Markdown, in frames that scroll sideways from the keyboard too."""
+    frame = '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+    return html.replace("<table>", f'{frame}<table class="data">').replace("</table>", "</table></div>")
 
 
 def _gist(source: str) -> str:
