@@ -116,6 +116,14 @@ def test_index(home):
     assert json.loads(this.receipt.read_text()) == receipt
 
 
+def test_index_begins_with_what_failed(home):
+    executed(home, ending=".failed.ipynb", fault=f"code cell 3 raised {HOSTILE}")
+    page = Page(site.write_index(home / "toy.yaml"))
+    assert [tag for tag in page.all("div") if tag.get("role") == "alert"] and len(page.all("script")) == 1
+    assert page.text.index("code cell 3 raised &lt;script&gt;") < page.text.index('id="notebooks"')
+    assert "html/04_evaluation.failed.html" in [link["href"] for link in page.all("a")]
+
+
 def test_index_has_a_row_a_training_with_its_scores(home):
     run = {"SYSTEM": "unet", "CONDITION": "synthetic", "SEED": 1}
     columns = "run,dataset,F1,low,high,images"

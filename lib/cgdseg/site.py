@@ -130,6 +130,7 @@ def _entry(job: Job) -> dict:
     status = "failed" if "fault" in about else "done" if source else "waiting"
     return {
         "label": job.run.name if job.run else "read the notebook",
+        "about": job.run.name if job.run else "",
         "page": f"{source.stem}.html" if source else None,
         "status": status,
         "words": "not run yet" if status == "waiting" else status,
