@@ -27,7 +27,8 @@ def test_a_data_card_says_what_is_there(tiny_config):
     eyes = load_manifest(tiny_config).query("dataset == 'Photos'")
     assert f"{len(eyes)} with a usable mask, of {eyes.subject.nunique()} people" in card
     assert "| synthetic | subject | 0 | 0 | 12 |" in card and "Biometric data" in card
-    assert "Every image has a mask that fits" in card
+    assert "counts each of its 12 images as a person of its own" in card
+    assert "Every image has a mask that fits" in data_card(tiny_config, "Drawn")
 
 
 def test_a_data_card_admits_what_nobody_said(tiny_config):

@@ -12,7 +12,7 @@ from cgdseg.paths import LIB
 ORDER = [
     "cgdseg",
     "cgdseg.eyes",
-    "cgdseg.paths cgdseg.architectures cgdseg.memory cgdseg.live",
+    "cgdseg.paths cgdseg.architectures cgdseg.datasets cgdseg.memory cgdseg.live",
     "cgdseg.config cgdseg.claims",
     "cgdseg.files cgdseg.imports cgdseg.pictures cgdseg.provenance cgdseg.markup",
     "cgdseg.outputs cgdseg.data",
