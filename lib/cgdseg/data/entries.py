@@ -38,7 +38,7 @@ def training_set(cfg: Config, run: Run, cache: PixelCache, ids: list[str]) -> Da
     return EyeDataset(cache, ids, augment)
 
 
-def first_entries(cfg: Config, run: Run, n: int = 12) -> list[tuple[np.ndarray, np.ndarray]]:
+def first_entries(cfg: Config, run: Run, n: int = 6) -> list[tuple[np.ndarray, np.ndarray]]:
     """The first n entries of the first epoch as the network gets them: (H, W, 3) uint8 and labels (H, W)."""
     cache = open_cache(cfg, cfg.systems[run.system].input_size)
     entries = training_set(cfg, run, cache, part_ids(cfg, run.condition, "train"))

@@ -93,10 +93,9 @@ def copies_and_strangers(found: Calibration) -> Figure:
     return figure
 
 
-def entries(drawn: list[tuple[np.ndarray, np.ndarray]], n_columns: int = 6) -> Figure:
-    """Training entries (`entries.first_entries`) with their masks outlined, six a row."""
-    pictures = [("", outline(image, masks_of(labels))) for image, labels in drawn]
-    return gallery({row * " ": pictures[i : i + n_columns] for row, i in enumerate(range(0, len(drawn), n_columns))})
+def entries(drawn: list[tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Training entries (`entries.first_entries`) in a row, with their masks outlined."""
+    return gallery({"": [("", outline(image, masks_of(labels))) for image, labels in drawn]})
 
 
 def augmentations(image: np.ndarray, labels: np.ndarray, seed: int) -> Figure:
