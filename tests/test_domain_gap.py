@@ -40,7 +40,7 @@ def test_a_gap_has_an_interval_over_people(tiny_config, tables_of):
     means = scores[scores.part == "test"].groupby("subject").f1.mean()
     assert row.high - row.low == pytest.approx(2 * 1.96 * means.std() / np.sqrt(len(means)), rel=0.35)
     assert "None of the intervals includes zero" in gap_readings.read_gaps(gaps)
-    assert list(tables.gaps(gaps).columns[-2:]) == ["low", "high"]
+    assert list(tables.gaps(gaps).columns[-4:]) == ["low", "high", "images", "subjects"]
 
 
 def test_a_share_is_paired_and_undefined_without_a_gap(tiny_config, tables_of):

@@ -87,7 +87,7 @@ def test_every_table_figure_and_reading_copes_with_two_runs_one_set_and_no_gaze(
 
 def summary_of(rows) -> pd.DataFrame:
     columns = ["run", "system", "condition", "part", "dataset", "f1", "images"]
-    return pd.DataFrame(rows, columns=columns).assign(low=0.0, high=1.0)
+    return pd.DataFrame(rows, columns=columns).assign(low=0.0, high=1.0, subjects=5)
 
 
 def test_gaps_are_the_slides_arithmetic(tiny_config):

@@ -181,7 +181,7 @@ def test_the_ladder_is_climbed_once(cfg, monkeypatch):
 
     summed = ladder.summary(found, 50)
     assert summed.groupby("people").seed.nunique().tolist() == [2, 2, 2] and (summed.low <= summed.high).all()
-    assert tables.people(summed).people.tolist() == sorted(set(summed.people))
+    assert tables.people(summed)["people trained on"].tolist() == sorted(set(summed.people))
 
 
 def test_people_are_read_against_as_many_steps_without_them():

@@ -142,7 +142,8 @@ def domain_gap(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     home = table[table.dataset == "validation"].set_index("run").f1
     away = table[table.dataset != "validation"]
     gaps = away[["run", "system", "condition", "dataset"]].assign(
-        **{"validation f1": away.run.map(home), "test f1": away.f1, "gap": away.run.map(home) - away.f1}
+        **{"validation f1": away.run.map(home), "test f1": away.f1, "gap": away.run.map(home) - away.f1},
+        **away[["images", "subjects"]],
     )
     return gaps.reset_index(drop=True)
 
@@ -154,7 +155,8 @@ def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
     run's own validation: it flatters a run whose validation eyes are harder, and compares only like with like."""
     keys, values = ["system", "dataset"], ["test f1", "gap"]
     before = gaps[gaps.condition == baseline].groupby(keys)[values].mean().add_suffix(f" {baseline}")
-    after = gaps[gaps.condition != baseline].groupby(["system", "condition", "dataset"], sort=False)[values].mean()
+    others = gaps[gaps.condition != baseline].groupby(["system", "condition", "dataset"], sort=False)
+    after = others[values].mean().join(others[["images", "subjects"]].first())
     joined = after.reset_index().join(before, on=keys, how="inner")
     joined["change"] = joined["test f1"] - joined[f"test f1 {baseline}"]
     joined["share won back"] = joined["change"] / joined[f"gap {baseline}"]

@@ -214,6 +214,7 @@ def input_pipeline() -> pd.DataFrame:
 
 NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}
 NAMES["test f1"] = "test F1"
+COUNTED = ["images", "subjects"]  # what a mean is over, and whom its interval resamples
 
 
 def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -228,18 +229,19 @@ def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
-    """Test F1 of `evaluation.cross_domain`: a row a run, a column a dataset, and their mean where there are several."""
+    """Test F1 of `evaluation.cross_domain`: a row a run, test sets side by side with intervals, and their mean."""
     test = summary[summary.part == "test"]
-    grid = test.pivot(index="run", columns="dataset", values="f1")
-    grid = grid.loc[test.run.unique(), test.dataset.unique()]
-    if grid.shape[1] > 1:
-        grid["mean"] = grid.mean(axis=1)
-    return grid.reset_index().rename_axis(columns=None)
+    runs, sets = test.run.unique(), test.dataset.unique()
+    grids = {name: test.pivot(index="run", columns="dataset", values=name).loc[runs] for name in ("f1", "low", "high")}
+    table = pd.DataFrame({f"{s} {name}".removesuffix(" f1"): grids[name][s] for s in sets for name in grids})
+    if len(sets) > 1:
+        table["mean"] = grids["f1"].mean(axis=1)
+    return table.reset_index()
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `intervals.gap_intervals`."""
-    return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high"])
+    return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", *COUNTED])
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
@@ -248,7 +250,9 @@ def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
     shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
     before = next(name for name in table if name.startswith("test f1 "))
     columns = ["system", "condition", "dataset", before, "test f1", "change", "change low", "change high", *shares]
-    return for_reading(table.assign(**shares), columns).rename(columns={before: before.replace("f1 ", "F1, ")})
+    return for_reading(table.assign(**shares), columns + COUNTED).rename(
+        columns={before: before.replace("f1 ", "F1, ")}
+    )
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
@@ -267,24 +271,25 @@ def factors(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `attribution.points_of` with `dataset`: points and shares are hundredths."""
     numbers = {name: 100 * table[name] for name in ("points", "low", "high")}
     shares = {"share %": 100 * table["share"], "low %": 100 * table["share low"], "high %": 100 * table["share high"]}
-    return table[["dataset", "factor"]].assign(**numbers, **shares).reset_index(drop=True)
+    return table[["dataset", "factor"]].assign(**numbers, **shares, images=table.images).reset_index(drop=True)
 
 
 def remedies(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `remedies.changes`; seconds are spent once, `times as slow` with every image."""
     names = {"looks_at": "looks at", "seconds": "seconds once", "times": "times as slow"}
     return for_reading(
-        table, ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", *list(names)[1:]]
+        table, ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", *COUNTED, *list(names)[1:]]
     ).rename(columns=names)
 
 
 def people(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `ladder.summary`, a row a test set and number of people: F1 of the seeds' mean and of each seed."""
-    keys = ["dataset", "people", "images", "seconds"]
+    keys = ["dataset", "people", "images", "seconds", "tested"]
     grouped = table.groupby(keys, sort=False)
     seeds = table.pivot(index=keys, columns="seed", values="f1").add_prefix("F1, seed ")
     means = grouped.agg(F1=("f1", "mean"), low=("low", "first"), high=("high", "first"))
-    return means.join(seeds).reset_index()
+    names = {"people": "people trained on", "images": "images trained on", "tested": "images tested"}
+    return means.join(seeds).reset_index().rename(columns=names)
 
 
 def leak_reported(table: pd.DataFrame) -> pd.DataFrame:

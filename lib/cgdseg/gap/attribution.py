@@ -198,8 +198,8 @@ def shapley(values: dict[frozenset, np.ndarray], players: tuple[str, ...]) -> di
 def points_of(coalitions: Coalitions, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """A row a factor, then `explained` (their sum), `unexplained` (the rest) and `gap`: F1 lost, with 95 % intervals.
 
-    Columns: factor, points, low, high, share (of the gap), share low, share high. People of source and target are
-    resampled, weights and goals are not. Shares are NaN where the interval of the gap holds zero."""
+    Columns: factor, points, low, high, share (of the gap), share low, share high, images (of the target). People of
+    source and target are resampled, weights and goals are not. Shares are NaN where the gap's interval holds zero."""
     rng = np.random.default_rng(seed)
     home, away = (
         _draws(people, n_resamples, rng) for people in (coalitions.source_people, coalitions.target_people)
@@ -219,7 +219,7 @@ def points_of(coalitions: Coalitions, n_resamples: int = 1000, seed: int = 0) ->
         share = points / gap if is_gap else np.full_like(points, np.nan)
         share_low, share_high = np.percentile(share[1:], [2.5, 97.5])
         row = {"factor": name, "points": points[0], "low": low, "high": high, "share": share[0]}
-        rows.append(row | {"share low": share_low, "share high": share_high})
+        rows.append(row | {"share low": share_low, "share high": share_high, "images": len(coalitions.away)})
     return pd.DataFrame(rows)
 
 

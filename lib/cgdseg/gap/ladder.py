@@ -175,7 +175,7 @@ def f1_of_images(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> np.
 
 
 def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
-    """A row a test set, number of people and seed: dataset, people, images, seed, f1, low, high, seconds.
+    """A row a test set, number of people and seed: dataset, people, images, seed, f1, low, high, seconds, tested.
 
     images and seconds are the seeds' mean. low and high are those of the seeds' mean, over the people who are tested;
     the seeds' own spread stays visible."""
@@ -185,5 +185,6 @@ def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
         bounds = interval(resampled_means(each.rename(columns={"subject": "unit"}), n_resamples))
         for seed, mine in group.groupby("seed"):
             row = {"dataset": label, "people": people, "images": group.images.mean(), "seed": seed}
-            rows.append(row | {"f1": mine.f1.mean(), **bounds, "seconds": group.seconds.mean()})
+            row |= {"f1": mine.f1.mean(), **bounds, "seconds": group.seconds.mean()}
+            rows.append(row | {"tested": mine.image_id.nunique()})
     return pd.DataFrame(rows)

@@ -278,5 +278,5 @@ def changes(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
             row = {"remedy": name, "looks_at": mine.looks_at.iloc[0], "dataset": label, "f1": mine.f1.mean()}
             row |= {"change": pairs.f1.mean(), **moved, "seconds": mine.seconds.iloc[0]}
             ms = mine.ms.fillna(none.ms.iloc[0]).iloc[0]  # another training of the system predicts as fast
-            rows.append(row | {"times": ms / none.ms.iloc[0]})
+            rows.append(row | {"times": ms / none.ms.iloc[0], "images": len(mine), "subjects": mine.subject.nunique()})
     return pd.DataFrame(rows)
