@@ -43,6 +43,12 @@ def captions(widget):
     return re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", "".join(said(widget)))
 
 
+def picture_in(html):
+    """The first picture (H, W, 3) of some HTML."""
+    data = base64.b64decode(re.search(r'base64,([^"]+)', html)[1])
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
 def test_nothing_is_shown_to_nobody(tiny_config, tiny_cgdseg):
     nothing = pd.DataFrame()
     assert failures.browse(tiny_config, nothing) is None
@@ -55,6 +61,9 @@ def test_pictures_are_labelled_and_hostile_names_stay_words():
     grey, colours = np.zeros((4, 6)), np.ones((4, 6, 3))
     html = parts.pictures([parts.Picture("<script>", grey, '" onload="'), parts.Picture("b", colours, "white")])
     assert "<script>" not in html and 'alt="&quot; onload=&quot;"' in html and html.count("<img alt=") == 2
+    assert picture_in(html).shape == (4, 6, 3) and html.count("pixelated") == 2
+    large = parts.pictures([parts.Picture("c", np.ones((900, 600, 3)), "white")], height=100)
+    assert picture_in(large).shape == (200, 133, 3) and "pixelated" not in large
     assert parts.some(list("abcdef"), 3) == ["a", "c", "f"] and parts.some(["a"], 3) == ["a"]
 
 
@@ -99,8 +108,7 @@ def test_a_menu_asks_for_its_images(gallery):
 def test_pictures_of_failures_show_the_eye_and_where_it_went_wrong():
     image, nothing = np.full((4, 6, 3), 90, np.uint8), np.zeros((4, 6), bool)
     html = failures.cases_html([Case("A", "F1 <0>", "A/1", image, None, nothing, ~nothing)])
-    data = np.frombuffer(base64.b64decode(re.search(r"base64,([^\"]+)", html)[1]), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+    picture = picture_in(html)
     assert picture.shape == (4, 12, 3) and (picture[:, :6] == 90).all() and (picture[:, 6:, 2] > 100).all()  # missed
     assert "F1 &lt;0&gt;" in html and "<0>" not in html
 

@@ -20,7 +20,7 @@ OPENS = "Space opens it"  # JupyterLab takes the arrow keys of a closed menu for
 EYES = 12  # in a menu: more would have to be scrolled
 HEIGHT = 190  # CSS pixels of a picture; narrow screens shrink it
 LAYOUT = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
-IMAGE = "display:block;max-width:100%;object-fit:contain;image-rendering:pixelated"
+IMAGE = "display:block;max-width:100%;object-fit:contain"
 CAPTION = "font-size:12px;line-height:1.3;margin-top:4px"
 
 
@@ -74,8 +74,9 @@ def pictures(shown: Sequence[Picture], height: int = HEIGHT) -> str:
     """Pictures beside each other as HTML; every text is escaped, whatever a file or a phrase is called."""
     figures = []
     for picture in shown:
-        data = base64.b64encode(_png(_rgb(picture.pixels, picture.span))).decode()
-        look = f"height:{height}px;{IMAGE}"
+        data = base64.b64encode(_png(_small(_rgb(picture.pixels, picture.span), 2 * height))).decode()
+        rough = "image-rendering:pixelated" if len(picture.pixels) < height else ""  # a patch is a square
+        look = f"height:{height}px;{IMAGE};{rough}"
         image = f'<img alt="{escape(picture.alt)}" style="{look}" src="data:image/png;base64,{data}">'
         wide = max(90, round(height * picture.pixels.shape[1] / picture.pixels.shape[0]))
         caption = f'<figcaption style="{CAPTION}">{escape(picture.caption)}</figcaption>'
@@ -95,6 +96,16 @@ def _rgb(pixels: np.ndarray, span: tuple[float, float] | None) -> np.ndarray:
         flat = high - low < 1e-6  # rounding is no picture
         pixels = matplotlib.colormaps["magma"]((0 if flat else 1) * (pixels - low) / max(high - low, 1e-6))[..., :3]
     return pixels if pixels.dtype == np.uint8 else np.round(255 * pixels).astype(np.uint8)
+
+
+def _small(pixels: np.ndarray, most: int) -> np.ndarray:
+    """Pixels (H, W, 3) at no more than `most` rows: enough for screens with two pixels to one of CSS."""
+    height, width = pixels.shape[:2]
+    return (
+        cv2.resize(pixels, (round(width * most / height), most), interpolation=cv2.INTER_AREA)
+        if height > most
+        else pixels
+    )
 
 
 def _png(pixels: np.ndarray) -> bytes:
