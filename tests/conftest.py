@@ -3,14 +3,14 @@
 import pytest
 from tiny_data import write_drawn_eyes
 
-from cgdseg import config, paths
+from cgdseg import architectures, config, paths
 from cgdseg.data import cache, manifest, splits
 
 
 @pytest.fixture
-def tiny_cgdseg() -> config.CGDSeg:
+def tiny_cgdseg() -> architectures.CGDSeg:
     """CGDSeg at 32x48 with random encoders: same code, toy widths."""
-    return config.CGDSeg(
+    return architectures.CGDSeg(
         input_size=(32, 48),
         backbone={"source": "random", "patch_size": 8, "hidden_size": 24, "n_layers": 2, "n_heads": 2, "lora_rank": 2},
         text={"source": "random", "width": 16},
@@ -25,14 +25,14 @@ def tiny_cgdseg() -> config.CGDSeg:
 
 
 @pytest.fixture
-def tiny_unet() -> config.UNet:
-    return config.UNet(input_size=(32, 48), channels=(4, 8))
+def tiny_unet() -> architectures.UNet:
+    return architectures.UNet(input_size=(32, 48), channels=(4, 8))
 
 
 @pytest.fixture
 def tiny_systems(tiny_cgdseg, tiny_unet) -> dict:
-    segformer = config.SegFormer(input_size=(32, 48), channels=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=16)
-    segnet = config.SegNet(input_size=(33, 47), channels=(4, 8, 8))  # odd at every stage
+    segformer = architectures.SegFormer(input_size=(32, 48), channels=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=16)
+    segnet = architectures.SegNet(input_size=(33, 47), channels=(4, 8, 8))  # odd at every stage
     return {"cgdseg": tiny_cgdseg, "unet": tiny_unet, "segnet": segnet, "segformer": segformer}
 
 

@@ -19,7 +19,7 @@ from tiny_data import (
     write_syncroi,
 )
 
-from cgdseg.data.audit import audit_folder, exact_duplicates, overlap, refuse_overlap
+from cgdseg.data.audit import audit_folder, exact_duplicates, overlap, refuse_overlap, refuse_unusable
 from cgdseg.data.copies import COLUMNS, from_files, near_copies
 from cgdseg.data.manifest import build_manifest
 from cgdseg.data.splits import make_splits
@@ -83,6 +83,30 @@ def test_colours_are_taken_from_the_caller(tmp_path):
     assert (
         audit_folder(tmp_path, colours={"sclera": (0, 0, 255), "iris": (0, 255, 0), "pupil": (255, 0, 0)})["pairs"] == 1
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"images": "*.jpeg"}, "holds no pair in the layout plain .images: \\*.jpeg, masks: .*correct `images:`"),
+        ({"masks": "{stem}_msk.png"}, "3 files such as 0.jpg: has no mask; add it as 0_msk.png"),
+        ({"colours": {"sclera": [9, 9, 9]}}, "3 files such as 0_mask.png: .*colour"),
+    ],
+)
+def test_a_dataset_without_a_usable_image_stops_the_run(tmp_path, settings, words):
+    for i in range(3):
+        save_pair(tmp_path / f"Mine/{i}.jpg", tmp_path / f"Mine/{i}_mask.png", seed=i)
+    write_syncroi(tmp_path / "SynCROI")
+    mine = {"layout": "plain", "domain": "real", "images": "*.jpg", "masks": "{stem}_mask.png"}
+    sets = {"SynCROI": {"layout": "syncroi", "domain": "synthetic"}, "Mine": mine}
+    for given in ({}, settings):
+        cfg = make_config(tmp_path, {**sets, "Mine": mine | given}, {"synthetic": ["SynCROI"]})
+        eyes, findings = build_manifest(cfg, progress=False)
+        if not given:
+            refuse_unusable(eyes, findings, cfg)
+    with pytest.raises(ValueError, match=f"(?s)no image is usable.*\nMine: .*{words}") as error:
+        refuse_unusable(eyes, findings, cfg)
+    assert "SynCROI:" not in str(error.value)
 
 
 def test_near_duplicates_are_copies_not_lookalikes(tmp_path):

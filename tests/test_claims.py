@@ -26,6 +26,7 @@ from cgdseg.claims import (
 )
 from cgdseg.comparison import by_slide, causes, verdicts
 from cgdseg.config import load_config
+from cgdseg.metrics import scores
 from cgdseg.paths import CLAIMS
 
 LEDGER = claims.load_claims()
@@ -51,10 +52,8 @@ def drawn_scores() -> pd.DataFrame:
                         "subject": f"{dataset}:{i % 4}",
                     }
                     | {"tp": tp, "fp": fp, "fn": fn, "error": float(fp + fn), "pixels": 120_000}
-                    | {"f1": 2 * tp / (2 * tp + fp + fn), "iou": tp / (tp + fp + fn)}
-                    | {"precision": tp / (tp + fp), "recall": tp / (tp + fn), "mae": (fp + fn) / 120_000}
                 )
-    return pd.DataFrame(rows)
+    return pd.concat([table := pd.DataFrame(rows), scores(table)], axis=1)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from tiny_data import save_pair
 from typer.testing import CliRunner
 
 from cgdseg import config
@@ -40,7 +41,10 @@ def test_ssbc2026_is_the_slides_recipe():
         ({"epocs": 3}, "epocs"),
         ({"training": {"lr": "fast"}}, "training.lr"),
         ({"training": {"epochs": -1}}, "training.epochs"),
-        ({"systems": {"x": {"kind": "vgg"}}}, "vgg"),
+        ({"systems": {"x": {"kind": "vgg"}}}, "systems.x: there is no kind vgg"),
+        ({"systems": {"x": {"kind": "unett"}}}, "did you mean unet"),
+        ({"datasets": {"SBVPI": {"test_only": True}}}, "trains on SBVPI, which is test_only"),
+        ({"datasets": {"SBVPI": {"person": "p1_"}}}, "must have one group"),
         ({"conditions": {"synthetic": ["Nothing"]}}, "names the dataset Nothing"),
         ({"training": {"stream": {"nothing": 8}}}, "names the condition nothing"),
         ({"splits": {"protocols": {"nothing": "subject"}}}, "splits.protocols names the condition nothing"),
@@ -75,6 +79,13 @@ def test_extending_changes_only_what_is_given(tmp_path):
     assert cfg.training.batch_size == base.training.batch_size and cfg.datasets == base.datasets
     without = load_config(write(tmp_path / "less.yaml", conditions={"mixed": None}))
     assert list(without.conditions) == ["synthetic", "published"]
+
+
+def test_a_config_beside_another_is_extended_by_its_name(tmp_path):
+    write(tmp_path / "first.yaml", training={"epochs": 9})
+    for name in ("first", "first.yaml"):
+        (tmp_path / "second.yaml").write_text(f"extends: {name}\nseeds: [1]\n")
+        assert load_config(tmp_path / "second.yaml").training.epochs == 9
 
 
 def test_run_ids_follow_the_recipe(tmp_path):
@@ -117,7 +128,14 @@ def test_the_command_line_judges_configs(tmp_path):
         good.exit_code == 0
         and yaml.safe_load(good.output)["training"]["epochs"] == load_config("smoke").training.epochs
     )
-    assert "cgdseg-mixed-42" in CliRunner().invoke(app, ["config", "smoke"]).output
+    said = CliRunner().invoke(app, ["config", "smoke"]).output
+    assert "cgdseg-mixed-42" in said and "MASD: trained on by mixed, published and tested; 16 eyes" in said
+    photos = {name: {"layout": "plain", "root": str(tmp_path / name), "domain": "real"} for name in ("Gone", "Here")}
+    for i in range(2):
+        save_pair(tmp_path / f"Here/Images/p{i}.jpg", tmp_path / f"Here/Masks/p{i}.png", seed=i)
+    said = CliRunner().invoke(app, ["config", str(write(tmp_path / "own.yaml", datasets=photos))]).output
+    assert f"Gone: tested; NO FOLDER {tmp_path}" in said
+    assert "Here: tested; 2 images with a mask, of 2 people" in said and "counts each of its 2 images" in said
     (tmp_path / "bad.yaml").write_text("extends: smoke\nepoch: 3\n")
     bad = CliRunner().invoke(app, ["config", "smoke", str(tmp_path / "bad.yaml")])
     assert bad.exit_code == 1 and "epoch" in bad.output

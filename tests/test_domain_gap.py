@@ -7,6 +7,7 @@ import pytest
 from cgdseg import evaluation, tables
 from cgdseg.gap import intervals
 from cgdseg.gap import readings as gap_readings
+from cgdseg.metrics import SCORES
 
 
 def scored(cfg, condition, home, away, seed=0, n=60) -> pd.DataFrame:
@@ -18,7 +19,7 @@ def scored(cfg, condition, home, away, seed=0, n=60) -> pd.DataFrame:
     rows = pd.concat([val.assign(f1=home), test.assign(f1=away + people)], ignore_index=True)
     rows["f1"] += rng.normal(0, 0.01, len(rows))
     names = {"run": f"unet-{condition}", "system": "unet", "condition": condition, "seed": 1}
-    counts = dict.fromkeys(["tp", "fp", "fn", "error", "pixels", "iou", "precision", "recall", "mae"], 1)
+    counts = dict.fromkeys(["tp", "fp", "fn", "error", "pixels", *SCORES[1:]], 1)
     return rows.assign(**names, **counts, label=rows.dataset, image_id=rows.dataset + "/" + rows.index.astype(str))
 
 

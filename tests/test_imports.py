@@ -12,7 +12,7 @@ from cgdseg.paths import LIB
 ORDER = [
     "cgdseg",
     "cgdseg.eyes",
-    "cgdseg.paths cgdseg.architectures cgdseg.memory cgdseg.live",
+    "cgdseg.paths cgdseg.architectures cgdseg.datasets cgdseg.memory cgdseg.live",
     "cgdseg.config cgdseg.claims",
     "cgdseg.files cgdseg.imports cgdseg.pictures cgdseg.provenance cgdseg.markup",
     "cgdseg.outputs cgdseg.data",
@@ -23,7 +23,7 @@ ORDER = [
     "cgdseg.training",
     "cgdseg.inference cgdseg.scoring cgdseg.ssbc cgdseg.rehearsal",
     "cgdseg.evaluation cgdseg.leakage cgdseg.tables cgdseg.score_tables",
-    "cgdseg.gap",
+    "cgdseg.gap cgdseg.cards",
     "cgdseg.release cgdseg.submission",
     "cgdseg.checks cgdseg.comparison",
     "cgdseg.plots",

@@ -156,7 +156,8 @@ def test_plain_globs(tmp_path):
 def test_bioculargan():
     settings = {"images": "*.jpg", "masks": "{stem}_mask.png"}
     manifest, findings = build_folder(EYES, colours=GREEN_SCLERA, **settings)
-    assert findings.empty and len(manifest) == 8 and manifest["has_iris"].all()
+    assert len(manifest) == 8 and manifest["has_iris"].all()
+    assert findings.reason.tolist() == ["counts each of its 8 images as a person of its own"] and findings.used.all()
     assert manifest["sclera"].between(0.1, 0.3).all()
     manifest, findings = build_folder(EYES, **settings)  # read by the kit's colours, sclera and pupil change places
     assert manifest.empty and findings["mend"].str.contains("colours").sum() == 8
@@ -168,6 +169,17 @@ def build_folder(folder, **settings):
 
 
 # manifest
+
+
+def test_a_pattern_names_the_person(tmp_path):
+    for i, name in enumerate(["p1_1", "p1_2", "p2_1", "x"]):
+        save_pair(tmp_path / f"D/{name}.jpg", tmp_path / f"D/{name}_m.png", seed=i)
+    globs = {"images": "*.jpg", "masks": "{stem}_m.png"}
+    manifest, findings = build(tmp_path, "plain", **globs)
+    assert manifest["subject"].nunique() == 4 and "person of its own" in findings["reason"][0] and findings["used"][0]
+    manifest, findings = build(tmp_path, "plain", person=r"^(p\d+)_", **globs)
+    assert manifest["subject"].tolist() == ["D:p1", "D:p1", "D:p2"]
+    assert findings["file"].tolist() == ["x.jpg"] and "names no person" in findings["reason"][0]
 
 
 def test_manifest_of_three_domains(tmp_path, monkeypatch):

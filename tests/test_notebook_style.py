@@ -94,3 +94,8 @@ def test_kernel_is_python3(path):
 def test_ends_by_proving_something(path):
     last = text(code(path)[-1])
     assert re.search(r"^assert ", last, flags=re.M) and "out.finish()" in last
+
+
+def test_every_notebook_says_what_it_reads():
+    """A forgotten rule of the Snakefile stops `cgdseg reports`; a forgotten Stage would run its notebook every time."""
+    assert {path.stem for path in FILES} == set(jobs.STAGES)

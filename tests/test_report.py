@@ -61,6 +61,7 @@ class Page(html.parser.HTMLParser):
 
 def test_page(home):
     receipt = {"outputs": {HOSTILE: "0" * 64}, "parameters": {"CONFIG": HOSTILE}, "recipe": {"code": "1" * 64}}
+    receipt["reads"] = {"data/cache/toy/manifest.csv": "2" * 64}
     page = Page(report.write_page(executed(home, receipt=receipt)))
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("nav")) == 1
     assert page.all("html") == [{"lang": "en"}]
@@ -70,6 +71,7 @@ def test_page(home):
     assert {link[1:] for link in links} <= ids
     assert all(image["alt"] for image in page.all("img")) and "An eye" in page.text
     assert "<strong>F1</strong>" in page.text and "1 min 15 s" in page.text
+    assert "1 files read" not in page.text and "1 file read, with SHA-256" in page.text and "2" * 12 in page.text
     assert "a warning" not in page.text and "alert" not in page.all("details")
 
 
@@ -98,7 +100,7 @@ def test_index(home):
     table = paths.tables_dir("toy") / "headline_scores.csv"
     write_atomic(table, f"system,F1\nunet,0.8512\n{HOSTILE.replace(chr(34), '')},0.2\n")
     name = "reports/toy/tables/headline_scores.csv"
-    receipt = {"outputs": {name: "0"}, "shown": {name: {"caption": "F1 by system"}}}
+    receipt = {"outputs": {name: "0"}, "shown": {name: {"caption": "F1 by system", "reading": "It is **low**."}}}
     executed(home, receipt=receipt)
     run = {"SYSTEM": "unet", "CONDITION": "synthetic", "SEED": 1}
     toys.write_notebook(home / "notebooks/03_training.ipynb", parameters=run)
@@ -106,11 +108,20 @@ def test_index(home):
     write_atomic(this.receipt, to_json(receipt))
     page = Page(site.write_index(home / "toy.yaml"))
     assert "A toy of &lt;four&gt; eyes." in page.text and "F1 by system" in page.text and "0.8512" in page.text
+    assert "It is <strong>low</strong>." in page.text
     assert page.text.count("not run yet") == 4  # two seeds of the training, among the trainings and the notebooks
     assert "stand-ins" in page.text and "eyes (4)" in page.text
     links = [link["href"] for link in page.all("a")]
     assert "html/04_evaluation.html" in links and len(page.all("script")) == 1
     assert json.loads(this.receipt.read_text()) == receipt
+
+
+def test_index_begins_with_what_failed(home):
+    executed(home, ending=".failed.ipynb", fault=f"code cell 3 raised {HOSTILE}")
+    page = Page(site.write_index(home / "toy.yaml"))
+    assert [tag for tag in page.all("div") if tag.get("role") == "alert"] and len(page.all("script")) == 1
+    assert page.text.index("code cell 3 raised &lt;script&gt;") < page.text.index('id="notebooks"')
+    assert "html/04_evaluation.failed.html" in [link["href"] for link in page.all("a")]
 
 
 def test_index_has_a_row_a_training_with_its_scores(home):

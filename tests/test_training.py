@@ -12,8 +12,9 @@ from torch import nn
 
 from cgdseg import checkpoints, tables, training
 from cgdseg.config import StandIn, Training
+from cgdseg.data.entries import EpochSampler, first_entries
 from cgdseg.data.stream import RenderedEyes
-from cgdseg.training import EpochSampler, optimizer_for, read_run, run_dir, train
+from cgdseg.training import optimizer_for, read_run, run_dir, train
 
 COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
 
@@ -228,6 +229,16 @@ def test_streamed_eyes_are_new_each_epoch_and_the_same_each_time(tiny_config, ru
         seen.append(torch.stack([eyes[i]["images"] for i in range(len(eyes))]))
     assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[0], seen[1])
     assert len({image.numpy().tobytes() for image in torch.cat(seen[:2])}) == 16
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_entries_on_show_are_those_that_training_draws_first(tiny_config, run, streamed, monkeypatch):
+    cfg, batches, step = streaming(tiny_config) if streamed else tiny_config, [], training.train_step
+    monkeypatch.setattr(training, "train_step", lambda *words: batches.append(words[1]) or step(*words))
+    train(cfg, run, stop_after=1)
+    shown = first_entries(cfg, run, 4)
+    assert (np.stack([image for image, _ in shown]).transpose(0, 3, 1, 2) == batches[0]["images"].numpy()).all()
+    assert (np.stack([labels for _, labels in shown]) == batches[0]["labels"].numpy()).all()
 
 
 def test_a_streamed_training_resumes_too(tiny_config, run):

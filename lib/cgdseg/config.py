@@ -21,7 +21,6 @@ from pydantic import (
     model_validator,
 )
 
-from cgdseg import paths
 from cgdseg.architectures import (  # noqa: F401  those who write a config find the settings of systems here too
     PARTS,
     RGB,
@@ -40,49 +39,8 @@ from cgdseg.architectures import (  # noqa: F401  those who write a config find 
     Upsampling,
     nearest,
 )
+from cgdseg.datasets import WORDS, Dataset, StandIn  # noqa: F401
 from cgdseg.paths import CONFIGS
-
-
-class StandIn(Settings):
-    """Rendered eyes that take the place of a dataset nobody may redistribute."""
-
-    look: str  # a name in cgdseg.eyes.LOOKS
-    n_images: PositiveInt
-    n_subjects: PositiveInt = 1
-    seed: int = 0
-    size: Size = (300, 400)
-    factors: dict[str, Any] = {}  # ranges that differ from the look's own
-
-
-class Dataset(Settings):
-    """One dataset on disk. `root` is absolute or relative to HOME."""
-
-    layout: Literal["syncroi", "sbvpi", "masd", "mobius", "smd", "sld", "plain"]
-    root: Path
-    domain: Literal["synthetic", "real"]
-    test_only: bool = False  # never trained on, whatever a condition says
-    stand_in: StandIn | None = None
-    images: str = "Images/**/*"  # `plain` only: a glob below root
-    masks: str = "Masks/**/{stem}.*"  # `plain` only: the glob of the mask that belongs to an image
-    colours: dict[Part, RGB] | None = None  # colour table of the masks; None: the layout's own, or white = sclera
-
-    @model_validator(mode="after")
-    def _is_used_somewhere(self) -> Self:
-        if self.test_only and self.domain == "synthetic":
-            raise ValueError("synthetic eyes are never tested on, so test_only leaves them unused: drop it")
-        return self
-
-    @field_validator("masks")
-    @classmethod
-    def _names_the_stem(cls, masks: str) -> str:
-        if "{stem}" not in masks.rpartition("/")[2]:
-            raise ValueError("the file name of a mask must hold {stem}, the name of its image: such as {stem}_mask.png")
-        return masks
-
-    @property
-    def folder(self) -> Path:
-        return self.root if self.root.is_absolute() else paths.HOME / self.root
-
 
 Precision = Literal["no", "fp16", "bf16"]  # Accelerate's names; no: float32
 
@@ -196,6 +154,8 @@ class Config(Settings):
             for name in names:
                 if name not in self.datasets:
                     raise ValueError(f"condition {condition} names the dataset {name}{nearest(name, self.datasets)}")
+                if self.datasets[name].test_only:
+                    raise ValueError(f"condition {condition} trains on {name}, which is test_only: drop one of the two")
         for setting, named in (("training.stream", self.training.stream), ("splits.protocols", self.splits.protocols)):
             for condition in named:
                 if condition not in self.conditions:
@@ -240,8 +200,9 @@ class Config(Settings):
         splits = self.splits.model_dump(
             mode="json", exclude={"protocols"}
         )  # how other conditions are split is not in it
+        trained_on = self.conditions[run.condition]
         recipe = {
-            "datasets": {name: self.datasets[name] for name in self.conditions[run.condition]},
+            "datasets": {name: self.datasets[name].model_dump(mode="json", exclude=WORDS) for name in trained_on},
             "system": self.systems[run.system],
             "splits": splits | {"protocol": self.protocol(run.condition)},
             "training": self.training.model_copy(update={"n_workers": 0, "stream": {}}),  # the workers change nothing
@@ -269,8 +230,16 @@ def load_config(name: str | Path) -> Config:
     try:
         return Config(**{**_read(path), "name": path.stem})
     except ValidationError as error:
-        problems = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
+        problems = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'config'}: {_words(e)}" for e in error.errors())
         raise ValueError(f"{path} is not a valid config:\n{problems}") from None
+
+
+def _words(error: dict) -> str:
+    """What pydantic found, and the name that was probably meant."""
+    if error["type"] != "union_tag_invalid":
+        return error["msg"]
+    known = [kind.strip("'") for kind in error["ctx"]["expected_tags"].split(", ")]
+    return f"there is no kind {error['ctx']['tag']}{nearest(error['ctx']['tag'], known)}"
 
 
 def config_path(name: str | Path) -> Path:
@@ -317,8 +286,8 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict:
         return settings
     if not isinstance(base, str) or not base.isprintable() or len(base) > 200:
         raise ValueError(f"{path}: extends must be a name in configs/ or the path of a YAML file")
-    beside = path.parent / base
-    return _merge(_read(beside if beside.is_file() else config_path(base), (*below, path.resolve())), settings)
+    beside = [file for file in (path.parent / base, path.parent / f"{base}.yaml") if file.is_file()]
+    return _merge(_read(beside[0] if beside else config_path(base), (*below, path.resolve())), settings)
 
 
 def _merge(base: dict, changes: dict) -> dict:

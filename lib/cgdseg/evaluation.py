@@ -17,7 +17,7 @@ from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
 from cgdseg.inference import Segmenter, load_segmenter
-from cgdseg.metrics import pooled_scores
+from cgdseg.metrics import SCORES, pooled_scores
 from cgdseg.scoring import THRESHOLDS, Tally  # noqa: F401  those who try thresholds look for them here
 from cgdseg.ssbc import Scorer
 from cgdseg.statistics import subject_means
@@ -122,7 +122,7 @@ def cross_domain(table: pd.DataFrame) -> pd.DataFrame:
     """The slides' table "Cross-Domain Test Results", a row a run and dataset, with intervals and the pooled F1."""
     by = ["run", "system", "condition", "part", "dataset"]
     named = table.assign(dataset=table.label)
-    means = named.groupby(by, sort=False)[["iou", "precision", "recall", "mae"]].mean()
+    means = named.groupby(by, sort=False)[SCORES[1:]].mean()
     pooled = named.groupby(by, sort=False)[["tp", "fp", "fn", "error", "pixels"]].apply(pooled_scores)["f1"]
     return subject_means(named, by).join(means, on=by).join(pooled.rename("pooled f1"), on=by)
 

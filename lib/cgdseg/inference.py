@@ -22,7 +22,7 @@ from cgdseg.files import write_atomic
 from cgdseg.folders import BINARY, PROBABILITIES, by_name, mask_files, photographs, prediction_of, read_sclera
 from cgdseg.layers import fold_norms
 from cgdseg.memory import keep_freed_memory
-from cgdseg.metrics import count_pixels, scores
+from cgdseg.metrics import SCORES, count_pixels, scores
 from cgdseg.paths import RELEASE, short
 from cgdseg.pictures import outline
 from cgdseg.systems import build_system
@@ -194,7 +194,7 @@ def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, thr
             prob = cv2.resize(prob, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
         counts = count_pixels(prob[None], mask[None], threshold)
         rows.append(row | scores(counts).iloc[0].to_dict() | {"problem": ""})
-    return pd.DataFrame(rows, columns=["file", "f1", "iou", "precision", "recall", "mae", "problem"])
+    return pd.DataFrame(rows, columns=["file", *SCORES, "problem"])
 
 
 def score_photographs(predict: Callable[[np.ndarray], np.ndarray], folder: Path, sclera: RGB | None) -> pd.DataFrame:

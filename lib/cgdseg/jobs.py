@@ -166,7 +166,7 @@ def make_job(notebook: str | Path, config: str | Path = "demo", parameters: dict
 def _check_range(name: str, value: Any, cfg: Config) -> None:
     """Refuse what a config does not hold and what no notebook could count, draw from or reach."""
     known = {"SYSTEM": cfg.systems, "CONDITION": cfg.conditions}.get(name)
-    if known is not None and value not in known:
+    if known is not None and value and value not in known:
         raise ValueError(f"config {cfg.name} has no {name.lower()} {value}{nearest(str(value), known)}")
     if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
         raise ValueError(f"parameter {name} is {value}: give a number from 0")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
     import pandas as pd
 
 MISSING = "–"
+MANY = 9  # columns that fill the width of a page
 SHORT = 28  # characters that a cell of text holds without a line break
 WEBP = 90  # quality: a tenth of a PNG's bytes for photographs, and no difference to be seen
 
@@ -28,8 +29,9 @@ def table_html(table: "pd.DataFrame", caption: str, origin: str = "", source: st
     if table.empty:
         body = f'<tr><td class="text" colspan="{table.shape[1]}">none</td></tr>'
     below = " · ".join(filter(None, [escape(origin), _link(source, "CSV")]))
+    look = "data dense" if table.shape[1] > MANY else "data"
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="data">\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="{look}">\n'
         f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
         + (f'<p class="origin">{below}</p>' if below else "")
     )

@@ -37,10 +37,10 @@ class Shown:
 
 
 class Prose:
-    """Markdown that was put together from numbers."""
+    """Markdown that was put together from numbers and names; a name can bring neither HTML nor a link into it."""
 
     def __init__(self, markdown: str):
-        self.markdown = markdown
+        self.markdown = markdown.replace("<", r"\<").replace("[", r"\[")
 
     def _repr_markdown_(self) -> str:
         return self.markdown
@@ -88,6 +88,12 @@ class Outputs:
         second = self._drawn(above, f"{name}-above", alt, caption, "png")
         return Shown(compare_html(first, second, alt, caption), f"{caption}\n[{alt}]")
 
+    def card(self, name: str, markdown: str) -> None:
+        """Save the card of a dataset or a trained model (`cards`); the index leads to a page with all of them."""
+        path = paths.cards_dir(self.config) / f"{name}.md"
+        write_atomic(path, markdown)
+        self._register(path)
+
     def file(self, path: str | Path) -> None:
         """Register any other file the notebook wrote."""
         path = Path(path)
@@ -95,9 +101,17 @@ class Outputs:
             raise FileNotFoundError(f"{paths.short(path)} was not written: write it before out.file(...)")
         self._register(path)
 
-    def prose(self, markdown: str) -> Prose:
-        """Show a sentence put together from numbers; measured numbers are never typed."""
-        return Prose(markdown)
+    def prose(self, markdown: str, about: str = "") -> Prose:
+        """Show a sentence put together from numbers; measured numbers are never typed.
+
+        `about`: the headline figure or table that it reads, which the index shows with it."""
+        shown = [words for key, words in self.shown.items() if Path(key).stem in (about, f"{about}-below")]
+        if about and not shown:
+            raise ValueError(f"nothing called {about} was shown before these words about it")
+        prose = Prose(markdown)
+        for words in shown:
+            words["reading"] = prose.markdown
+        return prose
 
     def finish(self) -> Shown:
         """Say that the notebook came to its end: write the sentinel, {path: sha256} of everything registered."""

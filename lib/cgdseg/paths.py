@@ -80,6 +80,11 @@ def figures_dir(config: str) -> Path:
     return report_dir(config) / "figures"
 
 
+def cards_dir(config: str) -> Path:
+    """Cards of datasets and trained models, in Markdown."""
+    return report_dir(config) / "cards"
+
+
 def executed_dir(config: str) -> Path:
     """Executed notebooks and their receipts."""
     return report_dir(config) / "notebooks"

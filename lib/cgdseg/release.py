@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cgdseg import paths
 from cgdseg.baselines import BASELINES
 from cgdseg.calibration import calibration_error, fit_temperature, reliability
+from cgdseg.cards import fill, markdown
 from cgdseg.config import RGB, Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
@@ -89,9 +89,7 @@ def publish(
         "each": "" if seen is None else markdown(seen),
         "looks": pd.read_csv(paths.RESULTS / "looks.csv"),
     }
-    options = {"undefined": StrictUndefined, "keep_trailing_newline": True, "trim_blocks": True}
-    template = Environment(loader=PackageLoader("cgdseg"), **options).get_template("model_card.md.j2")
-    write_atomic(folder / "MODEL_CARD.md", template.render(cfg=cfg, run=run, **words))
+    write_atomic(folder / "MODEL_CARD.md", fill("release_card.md.j2", cfg=cfg, run=run, **words))
     return table, seen
 
 
@@ -135,10 +133,3 @@ def class_scores(segmenter: Segmenter, probs: np.ndarray, labels: np.ndarray) ->
         means = scores(count_pixels(probs[seen, k], truth[seen], segmenter.threshold)).mean()
         rows.append({"part": part, "images": int(seen.sum()), "F1": means.f1, "IoU": means.iou})
     return pd.DataFrame(rows)
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A table in Markdown, numbers to four decimals."""
-    cells = table.map(lambda value: f"{value:.4f}" if isinstance(value, float) else f"{value}")
-    lines = [list(table.columns), ["---"] * table.shape[1], *cells.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -8,6 +8,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from cgdseg import paths
+from cgdseg.config import Config
 from cgdseg.files import write_atomic
 from cgdseg.imports import code_digest
 
@@ -30,28 +32,51 @@ def look() -> str:
 def write_page(executed: Path) -> Path:
     """Render an executed (or failed) notebook below reports/<config>/notebooks/."""
     import nbformat
-    from nbconvert import HTMLExporter
-    from nbconvert.filters import markdown2html
 
     notebook = nbformat.read(executed, as_version=4)
     about = notebook.metadata.get("cgdseg", {})
     receipt = about.get("receipt", {})
-    markdown = [markdown2html(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
     page = {
         "config": executed.parents[1].name,
         "title": title_of(notebook.cells) or executed.stem,
         "run": receipt.get("run") or executed.name.removesuffix(".ipynb").removesuffix(".failed").partition(".")[2],
         "fault": about.get("fault"),
-        "contents": _contents("\n".join(markdown)),
         "facts": _facts(about),
-        "outputs": receipt.get("outputs", {}),
+        "files": {"read": receipt.get("reads") or {}, "written": receipt.get("outputs", {})},
     }
+    return _write(notebook, page, executed.parents[1] / "html" / f"{executed.stem}.html")
+
+
+def write_cards(cfg: Config) -> Path | None:
+    """Render the cards that notebooks wrote, datasets first, as one page; None where there is none.
+
+    On a page a card is a section: its own headings are moved down, and the contents name cards only."""
+    from nbformat.v4 import new_markdown_cell, new_notebook
+
+    names = [f"data-{name}" for name in cfg.datasets] + [f"model-{run.name}" for run in cfg.runs()]
+    found = [path for name in names if (path := paths.cards_dir(cfg.name) / f"{name}.md").is_file()]
+    if not found:
+        return None
+    moved = [re.sub(r"^#+", lambda mark: mark[0] + "#" * len(mark[0]), path.read_text(), flags=re.M) for path in found]
+    title = "# Cards\n\nWhat each dataset and each trained model is, for whoever meets it without its notebooks."
+    page = {"config": cfg.name, "title": "Cards", "run": "", "fault": None, "facts": [], "files": {}}
+    notebook = new_notebook(cells=[new_markdown_cell(text) for text in (title, *moved)])
+    return _write(notebook, page, paths.html_dir(cfg.name) / "cards.html")
+
+
+def _write(notebook, page: dict, target: Path) -> Path:
+    from nbconvert import HTMLExporter
+    from nbconvert.filters import markdown2html
+
+    markdown = [markdown2html(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
+    has_code = any(cell.cell_type == "code" for cell in notebook.cells)
+    page = page | {"contents": _contents("\n".join(markdown)), "has_code": has_code}
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
     exporter.register_filter("gist", _gist)
+    exporter.register_filter("framed", _framed)
     exporter.register_filter("alt", _alt)
     exporter.register_filter("text_base64", lambda text: base64.b64encode("".join(text).encode()).decode())
     body, _ = exporter.from_notebook_node(notebook, resources={"page": page, "look": looks()})
-    target = executed.parents[1] / "html" / f"{executed.stem}.html"
     write_atomic(target, body)
     return target
 
@@ -80,6 +105,12 @@ def _first(cells: list[dict], pattern: str) -> str:
     text = "".join(cells[0]["source"]) if cells and cells[0]["cell_type"] == "markdown" else ""
     found = re.search(pattern, text, flags=re.M if pattern.startswith("^") else re.S)
     return " ".join(re.sub(r"[*`]", "", found[1]).split()) if found else ""
+
+
+def _framed(html: str) -> str:
+    """Tables written in Markdown, in frames that scroll sideways from the keyboard too."""
+    frame = '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+    return html.replace("<table>", f'{frame}<table class="data">').replace("</table>", "</table></div>")
 
 
 def _gist(source: str) -> str:

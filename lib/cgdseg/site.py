@@ -17,7 +17,7 @@ from cgdseg.jobs import Job, every_job
 from cgdseg.markup import compare_html, figure_html, table_html
 from cgdseg.outputs import located
 from cgdseg.provenance import unstamp
-from cgdseg.report import TEMPLATES, duration, looks, question_of, title_of
+from cgdseg.report import TEMPLATES, duration, looks, question_of, title_of, write_cards
 
 SCORES = "headline_cross_domain.csv"  # notebook 4's table of test scores: run, dataset, F1, low, high, images
 
@@ -26,20 +26,19 @@ def write_index(config: str | Path) -> Path:
     """Write the page that leads to all others: headline results first, then every notebook and run."""
     cfg = load_config(config)
     jobs = every_job(config)
-    figures, tables = _headlines(cfg, jobs)
     stand_ins = [f"{name} ({data.stand_in.n_images:,})" for name, data in cfg.datasets.items() if data.stand_in]
     words = {
         "config": cfg.name,
         "look": looks(),
         "about": _description(config_path(config)),
         "chips": _chips(cfg),
-        "stand_ins": f"Procedural stand-ins take the place of {', '.join(stand_ins)}: rendered eyes, not photographs."
+        "stand_ins": f"Rendered eyes, not photographs: {', '.join(stand_ins)}. Tables call them stand-ins."
         if stand_ins
         else "",
-        "figures": figures,
-        "tables": tables,
+        "results": _headlines(jobs),
+        "cards": write_cards(cfg),
         "runs": _runs(cfg, jobs),
-        "cards": _cards(jobs),
+        "notebooks": _notebooks(jobs),
         "footer": "Every number on these pages was written by a notebook; its page says with which code and settings.",
     }
     environment = Environment(loader=FileSystemLoader(TEMPLATES / "report"), trim_blocks=True)
@@ -48,16 +47,16 @@ def write_index(config: str | Path) -> Path:
     return target
 
 
-def _headlines(cfg: Config, jobs: list[Job]) -> tuple[list[str], list[str]]:
-    """Figures and tables called headline*, in the order of their notebooks, with the words these gave them."""
+def _headlines(jobs: list[Job]) -> list[str]:
+    """Figures and tables called headline*, in the order of their notebooks, with the words these gave them.
+
+    The first table leads; the others come after the figures."""
     receipts = [json.loads(job.receipt.read_text()) for job in jobs if job.receipt.is_file()]
     shown = {located(name): words for receipt in receipts for name, words in receipt["shown"].items()}
-    chosen = [path for path in shown if path.name.startswith("headline") and path.is_file()]
-    figures = [_figure(path, shown[path]) for path in chosen if path.parent.name == "figures"]
-    read = [(path, shown[path]["caption"], *unstamp(pd.read_csv(path))) for path in chosen if _is_table(path)]
-    return [f for f in figures if f], [
-        table_html(table, words, origin, f"tables/{path.name}") for path, words, table, origin in read
-    ]
+    chosen = {path: words for path, words in shown.items() if path.name.startswith("headline") and path.is_file()}
+    figures = [_figure(path, words) for path, words in chosen.items() if path.parent.name == "figures"]
+    tables = [_table(path, words) for path, words in chosen.items() if _is_table(path)]
+    return [html for html in [*tables[:1], *figures, *tables[1:]] if html]
 
 
 def _figure(path: Path, words: dict[str, str]) -> str:
@@ -66,8 +65,21 @@ def _figure(path: Path, words: dict[str, str]) -> str:
         return ""
     above = path.with_stem(path.stem.removesuffix("-below") + "-above")
     if path.stem.endswith("-below") and above.is_file():
-        return compare_html(path, above, words["alt"], words["caption"])
-    return figure_html(path, **words, full="" if path.suffix == ".svg" else f"figures/{path.name}")
+        return compare_html(path, above, words["alt"], words["caption"]) + _said(words)
+    full = "" if path.suffix == ".svg" else f"figures/{path.name}"
+    return figure_html(path, words["alt"], words["caption"], full=full) + _said(words)
+
+
+def _table(path: Path, words: dict[str, str]) -> str:
+    table, origin = unstamp(pd.read_csv(path))
+    return table_html(table, words["caption"], origin, f"tables/{path.name}") + _said(words)
+
+
+def _said(words: dict[str, str]) -> str:
+    """What a notebook read in its figure or table."""
+    from nbconvert.filters import markdown2html
+
+    return f'<div class="prose said">{markdown2html(words["reading"])}</div>' if "reading" in words else ""
 
 
 def _is_table(path: Path) -> bool:
@@ -98,18 +110,18 @@ def _score(row) -> tuple[str, float | str]:
     return f"{row.F1:.4f} ({interval}{row.images} images)", row.F1
 
 
-def _cards(jobs: list[Job]) -> list[dict]:
-    """One card per notebook, one entry per run of it."""
-    cards = {}
+def _notebooks(jobs: list[Job]) -> list[dict]:
+    """Every notebook with its question, and an entry for each run of it."""
+    found = {}
     for job in jobs:
         cells = json.loads(job.notebook.read_text())["cells"]
         number, _, name = job.notebook.stem.partition("_")
         title = re.sub(r"^[\d.\s·:–-]+", "", title_of(cells)) or name.replace("_", " ")
-        card = cards.setdefault(
+        entry = found.setdefault(
             job.notebook, {"number": number, "title": title, "question": question_of(cells), "entries": []}
         )
-        card["entries"].append(_entry(job))
-    return list(cards.values())
+        entry["entries"].append(_entry(job))
+    return list(found.values())
 
 
 def _entry(job: Job) -> dict:
@@ -118,6 +130,7 @@ def _entry(job: Job) -> dict:
     status = "failed" if "fault" in about else "done" if source else "waiting"
     return {
         "label": job.run.name if job.run else "read the notebook",
+        "about": job.run.name if job.run else "",
         "page": f"{source.stem}.html" if source else None,
         "status": status,
         "words": "not run yet" if status == "waiting" else status,

@@ -12,6 +12,7 @@ from cgdseg.data.cache import PixelCache
 from cgdseg.data.copies import ALIKE
 from cgdseg.data.radius import Calibration
 from cgdseg.data.splits import load_splits, part_ids, select_ids
+from cgdseg.metrics import SCORES
 from cgdseg.paths import RESULTS
 from cgdseg.statistics import crossed_interval
 
@@ -222,8 +223,8 @@ def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
     """The test rows of `evaluation.cross_domain`: F1 with its interval, then its company."""
-    columns = ["run", "dataset", "f1", "low", "high", "pooled f1", "iou", "precision", "recall", "mae"]
-    return for_reading(summary[summary.part == "test"], [*columns, "images", "subjects"])
+    columns = ["run", "dataset", "f1", "low", "high", "images", "subjects"]
+    return for_reading(summary[summary.part == "test"], [*columns, "pooled f1", *SCORES[1:]])
 
 
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:

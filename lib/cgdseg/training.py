@@ -9,23 +9,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, broadcast, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from cgdseg import live, paths
 from cgdseg.config import Config, Run, System, Training, digest
-from cgdseg.data.augment import slides_augmentation
 from cgdseg.data.cache import open_cache
 from cgdseg.data.dataset import EyeDataset
+from cgdseg.data.entries import EpochSampler, training_set
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
-from cgdseg.data.stream import RenderedEyes
 from cgdseg.files import sha256, write_atomic
 from cgdseg.imports import code_digest
 from cgdseg.losses import dice_bce, dice_bce_of_sums, pixel_sums
@@ -45,22 +43,6 @@ from cgdseg.progress import (
 from cgdseg.systems import build_system, offline_settings
 
 SCLERA = 1  # class label in the cache
-
-
-class EpochSampler(Sampler[int]):
-    """A permutation that depends on (seed, epoch) alone, so that a resumed epoch draws the same batches."""
-
-    def __init__(self, n: int, seed: int):
-        self.n, self.seed, self.epoch = n, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __iter__(self):
-        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n).tolist())
 
 
 def run_dir(cfg: Config, run: Run) -> Path:
@@ -193,8 +175,7 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
             return read_history(folder)
 
         accelerator = start_accelerator(settings)
-        augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
-        dataset = RenderedEyes(cfg, run) if cfg.streamed(run) else EyeDataset(cache, parts["train"], augment)
+        dataset = training_set(cfg, run, cache, parts["train"])
         loader = make_loader(accelerator, dataset, settings, run.seed)
         val_loader = make_loader(accelerator, EyeDataset(cache, parts["val"], None), settings)
         learner = new_learner(accelerator, system, settings, run.seed)

@@ -48,7 +48,7 @@ PAYLOADS = [
     "$\\bad{$<b>",
 ]
 PLACES = ["cell", "column", "row name", "caption", "alt", "output file", "fault", "stdout", "stderr", "traceback"]
-PLACES += ["text", "parameter", "run", "picture's alt", "about", "headline"]
+PLACES += ["text", "parameter", "run", "picture's alt", "about", "headline", "prose"]
 
 
 @pytest.fixture
@@ -96,9 +96,11 @@ def pages(home, place: str, words: str) -> list[str]:
     picture = gallery({at("cell"): [(at("cell"), np.zeros((8, 8, 3), np.uint8))]})
     shown.append(out.figure(picture, "headline_eye", at("alt"), at("caption"), svg=False))
     out.shown["reports/toy/tables/headline.csv"]["caption"] = at("headline")
+    said = out.prose(f"The hardest person is {at('prose')}.", about="headline")
     notebook = nbformat.read(source, as_version=4)
     notebook.cells[-2].outputs = [
         *[new_output("display_data", {"text/html": one._repr_html_(), "text/plain": repr(one)}) for one in shown],
+        new_output("display_data", {"text/markdown": said._repr_markdown_()}),
         new_output("stream", name="stdout", text=at("stdout")),
         new_output("stream", name="stderr", text=at("stderr")),
         new_output("execute_result", {"text/plain": at("text")}),

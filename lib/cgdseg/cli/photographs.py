@@ -89,6 +89,7 @@ def score(
 
 def _score_images(predictions: Path, truth: Path, sclera: RGB | None) -> tuple[str, dict, list[str]]:
     from cgdseg.inference import score_folders
+    from cgdseg.metrics import SCORES
 
     table = score_folders(predictions, truth, sclera)
     if table.f1.isna().all():
@@ -96,7 +97,7 @@ def _score_images(predictions: Path, truth: Path, sclera: RGB | None) -> tuple[s
     problems = table.loc[table.problem != "", "problem"].tolist()
     table = table.drop(columns="problem")
     scored = table[table.f1.notna()]
-    means = scored[["f1", "iou", "precision", "recall", "mae"]].mean()
+    means = scored[SCORES].mean()
     words = f"{table.round(4).to_string(index=False)}\n\nmean of {len(scored)} images\n{means.round(4).to_string()}"
     files = scored.to_dict("records")
     return words, {"images": len(scored), "mean": means.to_dict(), "files": files, "problems": problems}, problems

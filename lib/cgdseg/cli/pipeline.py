@@ -11,7 +11,7 @@ import typer
 
 from cgdseg import paths
 from cgdseg.cli.shared import ConfigOption, app, one_line_errors
-from cgdseg.config import load_config
+from cgdseg.config import Config, load_config
 
 
 def _cores() -> int:
@@ -111,11 +111,36 @@ def show_config(
         bool, typer.Option("--full", help="print every setting, defaults and inherited ones included")
     ] = False,
 ):
-    """Say whether configs are valid, and which trainings they ask for."""
+    """Say whether configs are valid, which trainings they ask for, and what is there of their datasets."""
     import yaml
 
     with one_line_errors():
         for name in names:
             cfg = load_config(name)
-            runs = ", ".join(run.name for run in cfg.runs())
-            typer.echo(yaml.safe_dump(cfg.model_dump(mode="json"), sort_keys=False) if full else f"{cfg.name}: {runs}")
+            if full:
+                typer.echo(yaml.safe_dump(cfg.model_dump(mode="json"), sort_keys=False))
+                continue
+            typer.echo(f"{cfg.name}: {', '.join(run.name for run in cfg.runs())}")
+            for dataset in cfg.datasets:
+                typer.echo(f"  {dataset}: {_use(cfg, dataset)}; {_content(cfg, dataset)}")
+
+
+def _use(cfg: Config, name: str) -> str:
+    trained = ", ".join(condition for condition, names in cfg.conditions.items() if name in names)
+    tested = ["tested"] if cfg.datasets[name].domain == "real" else []
+    return " and ".join(([f"trained on by {trained}"] if trained else []) + tested) or "used by nothing"
+
+
+def _content(cfg: Config, name: str) -> str:
+    """What lies in a dataset's folder, by file names alone; notebook 1 looks into the files."""
+    from cgdseg.data.layouts import read_layout
+
+    dataset = cfg.datasets[name]
+    if dataset.stand_in:
+        return f"{dataset.stand_in.n_images:,} eyes that notebook 1 renders"
+    if not dataset.folder.is_dir():
+        return f"NO FOLDER {dataset.folder}"
+    pairs, findings = read_layout(name, dataset)
+    people = len({pair.subject for pair in pairs})
+    words = f"{len(pairs):,} images with a mask, of {people:,} people, in {dataset.folder}"
+    return words + (f"; {findings[0].file}: {findings[0].reason}; {findings[0].mend}" if findings else "")

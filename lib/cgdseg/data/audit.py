@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cgdseg import paths
 from cgdseg.config import RGB, Config, Dataset
 from cgdseg.data.copies import from_files, near_copies
 from cgdseg.data.layouts import MOBIUS_NAME, SBVPI_NAME, SLD_NAME, subfolder, visible_files
@@ -83,6 +84,23 @@ def guess_layout(folder: Path) -> dict[str, str]:
     if any(file.stem.endswith("_sclera") for file in files):
         return {"layout": "sbvpi"}
     return {"layout": "plain", "images": "**/*", "masks": "**/{stem}_mask.*"}
+
+
+def refuse_unusable(manifest: pd.DataFrame, findings: pd.DataFrame, cfg: Config) -> None:
+    """Raise ValueError that names each dataset of which no image can be used, with what is mostly wrong with it."""
+    problems = []
+    for name in cfg.datasets:
+        if not (manifest.dataset == name).any():
+            left_out = findings[(findings.dataset == name) & ~findings.used]
+            whole = [f"{row.reason}; {row.mend}" for row in left_out[left_out.file == "."].itertuples()]
+            files = left_out[left_out.file != "."]
+            reasons = files.reason.value_counts()  # the commonest first
+            for row in files[files.reason == reasons.index[0]].head(1).itertuples() if len(reasons) else ():
+                whole.append(f"{reasons.iloc[0]:,} files such as {row.file}: {row.reason}; {row.mend}")
+            problems.append(f"{name}: " + "; ".join(whole))
+    if problems:
+        csv = paths.short(paths.findings_csv(cfg.name))
+        raise ValueError("\n".join([f"no image is usable ({csv} has all reasons) of", *problems]))
 
 
 def exact_duplicates(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -50,12 +50,12 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
     Raises FileNotFoundError that names the folder and how to obtain the data."""
     root = dataset.folder
     if not root.is_dir():
-        mend = "data/README.md says how to obtain it"
+        mend = "correct its `root:` in the config; data/README.md says how to obtain the public sets"
         if dataset.stand_in:
             mend = "run notebooks/01_data_audit.ipynb, which renders its stand-in"
         raise FileNotFoundError(f"dataset {name} has no folder {root}: {mend}")
     reader: Callable[[Path], Iterable] = READERS.get(dataset.layout) or partial(
-        plain, images=dataset.images, masks=dataset.masks
+        plain, images=dataset.images, masks=dataset.masks, person=dataset.person
     )
     pairs, findings = [], []
     for found in reader(root):
@@ -72,8 +72,22 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
         findings.append(Finding(_name(pair.image, root), reason, "give each image a mask of its own"))
     pairs = [pair for pair in pairs if count[pair.mask] == 1]
     if not pairs:
-        findings.append(Finding(".", f"holds no pair in the layout {dataset.layout}", "compare with data/README.md"))
+        sought = f" (images: {dataset.images}, masks: {dataset.masks})" if dataset.layout == "plain" else ""
+        mend = "correct `images:` and `masks:` in the config" if sought else "compare with data/README.md"
+        findings.append(Finding(".", f"holds no pair in the layout {dataset.layout}{sought}", mend))
+    elif dataset.domain == "real" and _names_nobody(dataset, pairs):
+        reason = f"counts each of its {len(pairs):,} images as a person of its own"
+        mend = "none if it is so; else set `person:`, or give each person a folder: intervals are too narrow else"
+        findings.append(Finding(".", reason, mend, used=True))
     return pairs, findings
+
+
+def _names_nobody(dataset: Dataset, pairs: list[Pair]) -> bool:
+    """True where several images lie in one folder and nothing says whose they are."""
+    if dataset.layout != "plain" or dataset.person or len(pairs) < 2:
+        return False
+    base = _fixed(dataset.folder, dataset.images)
+    return all(pair.image.parent == base for pair in pairs)
 
 
 def syncroi(root: Path) -> Found:
@@ -154,8 +168,11 @@ def sld(root: Path) -> Found:
     yield from _two_trees(root, SLD_NAME, "<id> (<n>)")
 
 
-def plain(root: Path, images: str = "Images/**/*", masks: str = "Masks/**/{stem}.*") -> Found:
-    """Globs below root. Images in subfolders belong to the subject the first subfolder names; else each is its own."""
+def plain(
+    root: Path, images: str = "Images/**/*", masks: str = "Masks/**/{stem}.*", person: str | None = None
+) -> Found:
+    """Globs below root. The person is what the group of `person` finds in an image's path below root; without it, the
+    first subfolder; else each image is a person of its own."""
     folder, _, name = masks.rpartition("/")
     if name.count("{stem}") != 1 or "{stem}" in folder:
         raise ValueError(f"masks: {masks!r} must hold {{stem}} once, in the file's name")
@@ -171,8 +188,13 @@ def plain(root: Path, images: str = "Images/**/*", masks: str = "Masks/**/{stem}
     base, mask_base = _fixed(root, images), _fixed(root, masks)
     for image in files:
         below = image.relative_to(base).parts[:-1]
+        who = re.search(person, _name(image, root)) if person else None
+        if person and not (who and who[1]):
+            yield Finding(_name(image, root), f"names no person by {person}", "rename it, or correct `person:`")
+            continue
         found = _beside(image, base, by_stem.get(image.stem, []), mask_base)
-        yield from _pair(image, found, root, below[0] if below else image.stem)
+        subject = who[1] if who else below[0] if below else image.stem
+        yield from _pair(image, found, root, subject, sought=masks.replace("{stem}", image.stem))
     rest = {stem: [mask for mask in found if mask not in files] for stem, found in by_stem.items()}
     yield from _strays(root, rest, stems)
 
@@ -210,7 +232,14 @@ def _beside(image: Path, folder: Path, masks: list[Path], mask_folder: Path) -> 
 
 
 def _pair(
-    image: Path, masks: list[Path], root: Path, subject: str, eye: str = "", gaze: str = "", part: str = ""
+    image: Path,
+    masks: list[Path],
+    root: Path,
+    subject: str,
+    eye: str = "",
+    gaze: str = "",
+    part: str = "",
+    sought: str = "its name in the layout",
 ) -> Found:
     """The pair, or the finding that there is no single mask for the image."""
     if image.suffix.lower() not in FORMATS:
@@ -222,7 +251,7 @@ def _pair(
         names = ", ".join(_name(mask, root) for mask in masks[:3])
         yield Finding(_name(image, root), f"has {len(masks)} masks ({names})", "keep one")
     else:
-        yield Finding(_name(image, root), "has no mask", "add its mask under the layout's name, or leave the image out")
+        yield Finding(_name(image, root), "has no mask", f"add it as {sought}, or leave the image out")
 
 
 def _strays(root: Path, masks: dict[str, list[Path]], stems: set[str]) -> Iterator[Finding]:
@@ -234,7 +263,8 @@ def _strays(root: Path, masks: dict[str, list[Path]], stems: set[str]) -> Iterat
             continue
         for mask in masks[stem]:
             if mask.suffix.lower() in FORMATS:
-                yield Finding(_name(mask, root), "is a mask without an image", "add its image, or remove the mask")
+                mend = "add its image (in `plain`: where `images:` finds it), or remove the mask"
+                yield Finding(_name(mask, root), "is a mask without an image", mend)
             else:
                 yield _not_an_image(mask, root)
 

@@ -31,7 +31,7 @@ def make_splits(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
         for condition, trained in cfg.conditions.items():
             for name, assigned in parts.items():
                 dataset = cfg.datasets[name]
-                taught = name in trained and not dataset.test_only
+                taught = name in trained
                 wanted = ({"train", "val"} if taught else set()) | ({"test"} if dataset.domain == "real" else set())
                 rows += [(protocol, condition, image, part) for image, part in assigned if part in wanted]
     splits = pd.DataFrame(rows, columns=COLUMNS).sort_values(COLUMNS, ignore_index=True)
@@ -89,7 +89,7 @@ def _split(name: str, group: pd.DataFrame, protocol: str, cfg: Config) -> list[t
         if set(KIT_PARTS) <= set(group["part"]):
             return [(row.image_id, KIT_PARTS.get(row.part, "train")) for row in group.itertuples()]
         return _random_images(name, ids, cfg)
-    if dataset.test_only or not trained:
+    if not trained:
         return everything
     if protocol == "published":
         return _random_images(name, ids, cfg) + everything
@@ -106,9 +106,7 @@ def _random_images(name: str, ids: list[str], cfg: Config) -> list[tuple[str, st
 def _split_subjects(name: str, subjects: list[str], cfg: Config) -> dict[str, str]:
     """subject -> part; at least one subject in each."""
     if len(subjects) < 3:
-        mend = (
-            f"it needs 3 to be trained on; mark {name} `test_only: true`, or tell its subjects apart (data/README.md)"
-        )
+        mend = f"it needs 3 to be trained on; take {name} out of the conditions, or tell its people apart (`person:`)"
         raise ValueError(f"dataset {name} has {len(subjects)} subject(s): {mend}")
     n_test = min(max(1, int(len(subjects) * cfg.splits.test_fraction + 1e-9)), len(subjects) - 2)
     n_val = min(max(1, int((len(subjects) - n_test) * cfg.splits.val_fraction + 1e-9)), len(subjects) - n_test - 1)

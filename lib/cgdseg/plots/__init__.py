@@ -2,7 +2,14 @@
 
 from cgdseg.plots.comparison import score_against_cost, verdicts_by_slide
 from cgdseg.plots.curves import precision_recall, reliability, threshold_sweep
-from cgdseg.plots.data import augmentations, colour_scatter, contact_sheet, copies_and_strangers, distributions
+from cgdseg.plots.data import (
+    augmentations,
+    colour_scatter,
+    contact_sheet,
+    copies_and_strangers,
+    distributions,
+    entries,
+)
 from cgdseg.plots.factors import differences, factors, people
 from cgdseg.plots.gap import blame, changes, factor_bars, feature_map, gap_chart, remedies_and_people
 from cgdseg.plots.leakage import leakage
@@ -15,7 +22,7 @@ from cgdseg.plots.model import (
     stage_pictures,
     token_picture,
 )
-from cgdseg.plots.scores import case_gallery, release_picture, score_bars, showcase
+from cgdseg.plots.scores import case_gallery, release_picture, score_dots, showcase
 from cgdseg.plots.style import bars, gallery
 from cgdseg.plots.training import training_curves
 
@@ -33,6 +40,7 @@ __all__ = [
     "differences",
     "distributions",
     "energy_picture",
+    "entries",
     "factor_bars",
     "feature_map",
     "factors",
@@ -46,7 +54,7 @@ __all__ = [
     "remedies_and_people",
     "reliability",
     "score_against_cost",
-    "score_bars",
+    "score_dots",
     "showcase",
     "stage_features",
     "stage_pictures",

@@ -93,6 +93,11 @@ def copies_and_strangers(found: Calibration) -> Figure:
     return figure
 
 
+def entries(drawn: list[tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Training entries (`entries.first_entries`) in a row, with their masks outlined."""
+    return gallery({"": [("", outline(image, masks_of(labels))) for image, labels in drawn]})
+
+
 def augmentations(image: np.ndarray, labels: np.ndarray, seed: int) -> Figure:
     """One eye, plain and under each transform of the slides, with its mask outlined."""
     pictures = [("as it is\n", outline(image, masks_of(labels)))]

@@ -3,9 +3,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from cgdseg.pictures import errors, outline
+from cgdseg.plots.curves import MARKERS, panels
 from cgdseg.plots.style import gallery
 
 
@@ -34,23 +36,28 @@ def showcase(cases: list, borders: bool = True) -> Figure:
     return gallery(rows)
 
 
-def score_bars(table: pd.DataFrame, score: str = "f1") -> Figure:
-    """F1 by dataset, a bar a run, with 95 % intervals (columns low and high)."""
-    runs, datasets = list(dict.fromkeys(table.run)), list(dict.fromkeys(table.dataset))
-    wide = max(5.5, 0.62 * len(runs) * len(datasets) + 2.5)
-    figure, axis = plt.subplots(figsize=(wide, 3.6), layout="constrained")
-    width = 0.8 / len(runs)
-    for i, run in enumerate(runs):
-        rows = table[table.run == run].set_index("dataset").reindex(datasets)
-        x = np.arange(len(datasets)) + (i - (len(runs) - 1) / 2) * width
-        whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows[score].to_numpy())
-        axis.bar(x, rows[score], width * 0.92, yerr=whiskers, capsize=2, label=run, error_kw={"lw": 1, "ecolor": "0.3"})
-        for place, value, high in zip(x, rows[score], rows.high, strict=True):
-            if np.isfinite(value):
-                axis.text(place, np.nanmax([value, high]) + 0.012, f"{value:.3f}", ha="center", fontsize=8)
-    axis.set(xticks=np.arange(len(datasets)), xticklabels=datasets, ylabel="F1, mean over images", ylim=(0, 1.08))
-    axis.grid(axis="x", visible=False)
-    figure.legend(frameon=False, loc="outside upper center", ncols=3)
+def score_dots(table: pd.DataFrame) -> Figure:
+    """F1 with its 95 % interval, a panel a test set, a line a condition, a marker a system; seeds share a line."""
+    conditions, systems = list(dict.fromkeys(table.condition)), list(dict.fromkeys(table.system))
+    steps = 0.5 * (np.arange(len(systems)) - (len(systems) - 1) / 2) / len(systems)
+    figure, rest = panels(table, height=0.3 * len(conditions) * max(2, len(systems)) + 1.3, wide=4.2)
+    for axis, rows in rest:
+        for number, system in enumerate(systems):
+            own, marker = rows[rows.system == system], MARKERS[number % len(MARKERS)]
+            places = own.condition.map(conditions.index) + steps[number]
+            whiskers = np.abs(own[["low", "high"]].to_numpy().T - own.f1.to_numpy())
+            axis.errorbar(own.f1, places, xerr=whiskers, fmt=marker, color=f"C{number}", capsize=2, label=system)
+            seeds = own.condition.duplicated().any()  # whose numbers would lie on each other
+            for f1, high, place in [] if seeds else zip(own.f1, own.high, places, strict=True):
+                end = (np.nanmax([f1, high]), place)
+                axis.annotate(f"{f1:.3f}", end, (5, 0), textcoords="offset points", va="center", fontsize=8)
+        axis.set(yticks=range(len(conditions)), yticklabels=conditions, xlabel="F1, mean over images")
+        axis.set_ylim(len(conditions) - 0.5, -0.5)
+        axis.margins(x=0.15)
+        axis.grid(axis="y", visible=False)
+        sns.despine(ax=axis, left=True)
+    figure.axes[0].set_ylabel("trained on")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=4)
     return figure
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cgdseg.config import System
+from cgdseg.architectures import nearest
+from cgdseg.config import CGDSeg, Config, System, load_config
 from cgdseg.systems import cgdseg, segformer, segnet, unet
 
 
@@ -33,8 +34,24 @@ SYSTEMS: dict[str, Builder] = {
 
 
 def build_system(settings: System) -> nn.Module:
-    """Build the system that `settings.kind` names."""
+    """Build the system that `settings.kind` names. ValueError where nobody registered it."""
+    if settings.kind not in SYSTEMS:
+        raise ValueError(f"the kind {settings.kind} has settings but no builder: add it to SYSTEMS in {__file__}")
     return SYSTEMS[settings.kind].build(settings)
+
+
+def shown_cgdseg(cfg: Config, name: str = "") -> tuple[str, CGDSeg]:
+    """The CGDSeg of a config that notebook 2 takes apart: the one called `name`, else the first.
+
+    Where the config has none it is that of the smoke config, at the input size of the config's first system."""
+    known = {key: settings for key, settings in cfg.systems.items() if settings.kind == "cgdseg"}
+    if name and name not in known:
+        raise ValueError(f"config {cfg.name} has no CGDSeg called {name}{nearest(name, known)}")
+    if known:
+        name = name or next(iter(known))
+        return name, known[name]
+    smoke, size = load_config("smoke").systems["cgdseg"], cfg.input_sizes()[0]
+    return "cgdseg of smoke", smoke.model_copy(update={"input_size": size})
 
 
 def offline_settings(settings: System, model: nn.Module) -> System:

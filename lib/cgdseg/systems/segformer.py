@@ -5,7 +5,7 @@ images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), one map a class"""
 from torch import Tensor, nn
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from cgdseg import config
+from cgdseg import architectures
 from cgdseg.layers import resize, standardise
 
 
@@ -19,7 +19,7 @@ class SegFormer(nn.Module):
         return resize(logits, images.shape[-2:])
 
 
-def build_segformer(settings: config.SegFormer) -> SegFormer:
+def build_segformer(settings: architectures.SegFormer) -> SegFormer:
     shape = {
         "hidden_sizes": list(settings.channels),
         "depths": list(settings.depths),

@@ -5,7 +5,7 @@ images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), one map a class"""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgdseg import config
+from cgdseg import architectures
 from cgdseg.layers import standardise
 from cgdseg.systems.unet import double_conv
 
@@ -33,7 +33,7 @@ class SegNet(nn.Module):
         return self.head(features)
 
 
-def build_segnet(settings: config.SegNet) -> SegNet:
+def build_segnet(settings: architectures.SegNet) -> SegNet:
     return SegNet(settings.channels, len(settings.classes))
 
 

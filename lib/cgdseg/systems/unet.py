@@ -5,7 +5,7 @@ images (B, 3, H, W) in [0, 1] -> logits (B, K, H, W), one map a class"""
 import torch
 from torch import Tensor, nn
 
-from cgdseg import config
+from cgdseg import architectures
 from cgdseg.layers import resize, standardise
 
 
@@ -37,7 +37,7 @@ class UNet(nn.Module):
         return self.head(features)
 
 
-def build_unet(settings: config.UNet) -> UNet:
+def build_unet(settings: architectures.UNet) -> UNet:
     return UNet(settings.channels, len(settings.classes))
 
 
