@@ -1,8 +1,10 @@
 """Menus, sliders and lists appear where a reader sits in front of them, show what they say, and nowhere else."""
 
+import base64
 import re
 from functools import partial
 
+import cv2
 import ipywidgets
 import numpy as np
 import pandas as pd
@@ -41,6 +43,12 @@ def captions(widget):
     return re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", "".join(said(widget)))
 
 
+def picture_in(html):
+    """The first picture (H, W, 3) of some HTML."""
+    data = base64.b64decode(re.search(r'base64,([^"]+)', html)[1])
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
 def test_nothing_is_shown_to_nobody(tiny_config, tiny_cgdseg):
     nothing = pd.DataFrame()
     assert failures.browse(tiny_config, nothing) is None
@@ -53,6 +61,9 @@ def test_pictures_are_labelled_and_hostile_names_stay_words():
     grey, colours = np.zeros((4, 6)), np.ones((4, 6, 3))
     html = parts.pictures([parts.Picture("<script>", grey, '" onload="'), parts.Picture("b", colours, "white")])
     assert "<script>" not in html and 'alt="&quot; onload=&quot;"' in html and html.count("<img alt=") == 2
+    assert picture_in(html).shape == (4, 6, 3) and html.count("pixelated") == 2
+    large = parts.pictures([parts.Picture("c", np.ones((900, 600, 3)), "white")], height=100)
+    assert picture_in(large).shape == (200, 133, 3) and "pixelated" not in large
     assert parts.some(list("abcdef"), 3) == ["a", "c", "f"] and parts.some(["a"], 3) == ["a"]
 
 
@@ -61,29 +72,45 @@ def test_pictures_are_labelled_and_hostile_names_stay_words():
 
 @pytest.fixture
 def gallery(tiny_config, monkeypatch, reader):
-    """The widget, with predictions that only repeat what was asked for, and those."""
+    """The widget, with predictions that are right but for two edges, and what was asked for."""
     asked: list[tuple[str, list[str]]] = []
 
     def predict(cfg, run, cases):
         asked.append((run.name, cases.image_id.tolist()))
-        return []
+        black, truth = np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), bool)
+        found = np.pad(truth[1:, 1:], ((1, 0), (1, 0)))
+        return [Case(c.label, f"F1 {c.f1:.3f}", c.image_id, black, None, found, truth) for c in cases.itertuples()]
 
     monkeypatch.setattr(failures, "trained_runs", lambda cfg: cfg.runs())
     monkeypatch.setattr(failures, "predict_cases", predict)
-    rows = [(run.name, f"Photos/{k}", k / 10) for run in tiny_config.runs() for k in range(4)]
-    table = pd.DataFrame(rows, columns=["run", "image_id", "f1"]).assign(part="test", label="Photos", gaze="")
+    rows = [(run.name, f"Photos/{k}", k / 10, ["l", "r", "l", ""][k]) for run in tiny_config.runs() for k in range(4)]
+    table = pd.DataFrame(rows, columns=["run", "image_id", "f1", "gaze"]).assign(part="test", label="Photos")
     return failures.browse(tiny_config, table, n=2), asked
 
 
 def test_a_menu_asks_for_its_images(gallery):
     widget, asked = gallery
     menus = controls(widget)
-    assert menus["dataset"].options == ("any", "Photos") and menus["gaze"].options == ("any",)
+    assert menus["dataset"].options == ("any", "Photos")
+    assert [words for words, _ in menus["gaze"].options] == ["any", "left", "right"]
     assert asked == [("cgdseg-synthetic-42", ["Photos/0", "Photos/1"])]
     menus["order"].value = "best first"
     menus["run"].value = "unet-synthetic-42"
     assert asked[1:] == [(name, ["Photos/3", "Photos/2"]) for name in ("cgdseg-synthetic-42", "unet-synthetic-42")]
-    assert isinstance(widget, ipywidgets.VBox) and "2 images" in said(widget)[0]
+    assert captions(widget) == ["Photos/3, F1 0.300", "Photos/2, F1 0.200"] and "2 of the 4 images" in said(widget)[0]
+    menus["gaze"].value = "r"
+    assert captions(widget) == ["Photos/1, F1 0.100"] and "1 of the 1 images" in said(widget)[0]
+    menus["order"].value = "worst first"
+    menus["gaze"].value = "l"
+    assert captions(widget) == ["Photos/0, F1 0.000", "Photos/2, F1 0.200"]
+
+
+def test_pictures_of_failures_show_the_eye_and_where_it_went_wrong():
+    image, nothing = np.full((4, 6, 3), 90, np.uint8), np.zeros((4, 6), bool)
+    html = failures.cases_html([Case("A", "F1 <0>", "A/1", image, None, nothing, ~nothing)])
+    picture = picture_in(html)
+    assert picture.shape == (4, 12, 3) and (picture[:, :6] == 90).all() and (picture[:, 6:, 2] > 100).all()  # missed
+    assert "F1 &lt;0&gt;" in html and "<0>" not in html
 
 
 # --- thresholds -------------------------------------------------------------------------------------------------------
@@ -142,6 +169,7 @@ def test_the_slider_moves_scores_and_mask_without_a_new_prediction(predicted, ti
     f1 = precision_recall_fscore_support(truth[int(by["eye"].value[2:])].ravel(), (probs[int(by["eye"].value[2:])] >= 0.8).ravel(), average="binary")[2]  # fmt: skip  # noqa: E501
     assert all(old != new for old, new in zip(before, after, strict=True)) and f"at 0.80: F1 {f1:.3f}" in after[1]
     assert len(asked) == 1 and len(by["eye"].options) == 5
+    assert ">+0.0</td>" in before[0] and re.search(r">[+-]\d+\.\d</td>", after[0])
     by["run"].value = "unet-synthetic-42"  # another run, the same eye
     by["dataset"].value = "B"
     assert len(asked) == 3 and asked[0][1] == asked[1][1] and asked[2][1].startswith("B/")
@@ -181,6 +209,19 @@ def test_every_stage_of_every_eye_is_seen_in_every_way(tiny_config, model, reade
     before = said(widget)
     by["eye"].value = by["eye"].options[-1]
     assert said(widget) != before
+
+
+def test_a_stage_of_one_channel_does_not_change_how_others_are_seen(tiny_config, model, reader):
+    pixels = open_cache(tiny_config, (32, 48))
+    widget = stages.walk(pixels.image_ids, partial(stages.trace_eye, model, pixels))
+    by = controls(widget)
+    assert by["shown as"].value == stages.COLOURS
+    for view in (stages.LENGTH, stages.CHANNEL):
+        by["stage"].value, by["shown as"].value = "S1 patch tokens", view
+        by["stage"].value = "S5 probability"
+        assert by["shown as"].value == stages.CHANNEL
+        by["stage"].value = "S4 decoder 1"
+        assert by["shown as"].value == view
 
 
 # --- prompts ----------------------------------------------------------------------------------------------------------

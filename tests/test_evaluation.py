@@ -85,6 +85,17 @@ def test_every_table_figure_and_reading_copes_with_two_runs_one_set_and_no_gaze(
         plt.close(figure)
 
 
+@pytest.mark.parametrize("span", [(610, 790), (22, 380), (0.5, 9000)])
+def test_labels_of_sharpness_do_not_meet(evaluated, span):
+    test = evaluated[1][evaluated[1].part == "test"]
+    figure = plots.factors(test.assign(blur=np.geomspace(*span, len(test))), "unet-synthetic-42")
+    figure.canvas.draw()
+    labels = figure.axes[-1].get_xticklabels(which="both")
+    boxes = sorted((box.x0, box.x1) for box in (label.get_window_extent() for label in labels if label.get_text()))
+    assert len(boxes) == 4 and all(end < start for (_, end), (start, _) in zip(boxes, boxes[1:], strict=False))
+    plt.close(figure)
+
+
 def summary_of(rows) -> pd.DataFrame:
     columns = ["run", "system", "condition", "part", "dataset", "f1", "images"]
     return pd.DataFrame(rows, columns=columns).assign(low=0.0, high=1.0, subjects=5)

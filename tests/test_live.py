@@ -8,39 +8,61 @@ from jupyter_client.manager import start_new_kernel
 
 from cgdseg import live
 
-LOOP = "from cgdseg import live\n\nassert list(live.bar(range({n}), desc='runs', disable=False)) == list(range({n}))"
+SETUP = "import os\nos.environ['TQDM_DISABLE'] = '{quiet}'\nfrom cgdseg import live\n"
+LOOP = "assert list(live.bar(range({n}), desc='runs', disable=False)) == list(range({n}))"
 NESTED = f"{LOOP.format(n=4)}\nfor _ in live.bar(range(3)):\n    list(live.bar(range(50), leave=False))"
+HOSTILE = "for _ in live.bar(range(2), desc='<i>runs'):\n    list(live.bar(range(9), desc='inner', leave=False))"
 
 
 @pytest.fixture(scope="module")
-def said():
-    """said(code, someone) -> how many messages of each kind a kernel sends while it runs the code."""
+def told():
+    """told(code, someone) -> the messages (kind, HTML) of a kernel while it runs the code."""
     manager, client = start_new_kernel(kernel_name="python3")
 
-    def run(code: str, someone: bool, quiet: str = "") -> Counter:
-        kinds: list[str] = []
-        code = f"import os\nos.environ['TQDM_DISABLE'] = '{quiet}'\n{code}"
-        answer = client.execute_interactive(
-            code, allow_stdin=someone, timeout=60, output_hook=lambda message: kinds.append(message["msg_type"])
-        )
+    def run(code: str, someone: bool, quiet: str = "") -> list[tuple[str, str]]:
+        heard: list[tuple[str, str]] = []
+
+        def hear(message: dict) -> None:
+            if message["msg_type"] not in ("status", "execute_input", "execute_result"):
+                heard.append((message["msg_type"], message["content"].get("data", {}).get("text/html", "")))
+
+        code = SETUP.format(quiet=quiet) + code
+        answer = client.execute_interactive(code, allow_stdin=someone, timeout=60, output_hook=hear)
         assert answer["content"]["status"] == "ok", answer["content"]
-        return Counter(kind for kind in kinds if kind not in ("status", "execute_input"))
+        return heard
 
     yield run
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 
 
-def test_a_kernel_knows_whether_someone_sits_in_front_of_it(said):
-    said("from cgdseg import live\nassert live.someone_is_there()", True)
-    said("from cgdseg import live\nassert not live.someone_is_there()", False)
+def test_a_kernel_knows_whether_someone_sits_in_front_of_it(told):
+    told("assert live.someone_is_there()", True)
+    told("assert not live.someone_is_there()", False)
 
 
-def test_nobody_sees_no_bar_and_a_reader_one_of_widgets(said):
-    assert not said(NESTED, False)
-    assert not said(NESTED, True, quiet="1")
-    seen = said(NESTED, True)
-    assert seen["display_data"] == 1 + 1 + 3 and seen["comm_msg"] and not seen["stream"]
+def test_nobody_sees_no_bar_and_a_reader_one_output_a_cell(told):
+    assert not told(NESTED, False)
+    assert not told(NESTED, True, quiet="1")
+    assert not told("list(live.bar(range(3), disable=True))", True)
+    for _ in range(2):
+        kinds = Counter(kind for kind, _ in told(NESTED, True))
+        assert kinds.pop("display_data") == 1 and set(kinds) == {
+            "update_display_data"
+        }  # no widget: dies with its kernel
+
+
+def test_a_saved_notebook_keeps_finished_bars_and_no_others(told):
+    pages = [html for _, html in told(f"{HOSTILE}\nlist(live.bar(iter(range(7)), disable=None))", True)]
+    assert any("inner" in html for html in pages) and "inner" not in pages[-1]
+    assert 'aria-label="&lt;i&gt;runs" value="2" max="2"' in pages[-1] and "<i>" not in pages[-1]
+    assert "2/2 [" in pages[-1] and "7it [" in pages[-1] and pages[-1].count("<progress") == 1
+    assert told("list(live.bar(range(3), leave=False))", True)[-1] == ("update_display_data", "")
+
+
+def test_a_bar_left_behind_does_not_take_the_next_one(told):
+    told("kept = iter(live.bar(range(3), desc='old'))\nnext(kept)", True)
+    assert "old" not in "".join(html for _, html in told("list(live.bar(range(3), desc='new'))", True))
 
 
 def test_a_terminal_has_bars_of_text(monkeypatch):

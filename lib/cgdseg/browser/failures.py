@@ -2,16 +2,19 @@
 
 browse(cfg, scores of evaluation) -> a widget, or None where the notebook runs by itself."""
 
-import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
-from cgdseg import live, plots
+from cgdseg import live
 from cgdseg.browser import parts
+from cgdseg.browser.parts import Picture
 from cgdseg.config import Config
-from cgdseg.evaluation import predict_cases, trained_runs
+from cgdseg.evaluation import Case, predict_cases, trained_runs
+from cgdseg.pictures import errors
+from cgdseg.plots.factors import GAZES
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -27,15 +30,17 @@ def browse(cfg: Config, scores: pd.DataFrame, n: int = 6) -> "ipywidgets.Widget 
     import ipywidgets
 
     test, runs = scores[scores.part == "test"], {run.name: run for run in trained_runs(cfg)}
-    options = {"run": list(runs), "dataset": [ANY, *test.label.unique()], "gaze": [ANY, *_told(test.gaze)]}
+    told = [(GAZES.get(value, value), value) for value in sorted(filter(None, test.gaze.unique()))]
+    options = {"run": list(runs), "dataset": [ANY, *test.label.unique()], "gaze": [(ANY, ANY), *told]}
     menus = {name: parts.menu(name, o) for name, o in {**options, "order": list(ORDERS)}.items()}
-    picture, words = ipywidgets.Image(format="png"), ipywidgets.HTML()
+    words, picture = parts.page(), parts.page()
 
     def show(_change=None) -> None:
-        chosen = choose(test, **{name: menu.value for name, menu in menus.items()}, n=n)
-        words.value = f"{len(chosen)} images" if len(chosen) else "no such image"
-        cases = predict_cases(cfg, runs[menus["run"].value], chosen)
-        picture.value = _png(plots.case_gallery(cases)) if cases else b""
+        fitting = choose(test, **{name: menu.value for name, menu in menus.items()})
+        chosen = fitting.head(n)
+        count = f"{len(chosen)} of the {len(fitting)} images that fit." if len(fitting) else "No image fits."
+        words.value = parts.words(count, parts.COLOURS)
+        picture.value = cases_html(predict_cases(cfg, runs[menus["run"].value], chosen) if len(chosen) else [])
 
     for menu in menus.values():
         menu.observe(show, names="value")
@@ -43,21 +48,19 @@ def browse(cfg: Config, scores: pd.DataFrame, n: int = 6) -> "ipywidgets.Widget 
     return ipywidgets.VBox([parts.row(*menus.values()), words, picture])
 
 
-def choose(test: pd.DataFrame, run: str, dataset: str, gaze: str, order: str, n: int) -> pd.DataFrame:
-    """The first n rows that fit, by F1; adds `case`, which `evaluation.predict_cases` writes over a picture."""
+def choose(test: pd.DataFrame, run: str, dataset: str, gaze: str, order: str) -> pd.DataFrame:
+    """The rows that fit, by F1; adds `case`, which `evaluation.predict_cases` writes over a picture."""
     fits = test.run == run
     for column, value in (("label", dataset), ("gaze", gaze)):
         if value != ANY:
             fits &= test[column] == value
-    return test[fits].sort_values("f1", ascending=ORDERS[order]).head(n).assign(case="")
+    return test[fits].sort_values("f1", ascending=ORDERS[order]).assign(case="")
 
 
-def _told(values: pd.Series) -> list[str]:
-    return sorted(value for value in values.unique() if value)
-
-
-def _png(figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight")
-    plt.close(figure)
-    return buffer.getvalue()
+def cases_html(cases: Sequence[Case]) -> str:
+    """Each case as one picture: the image, and beside it its errors in colour."""
+    shown = []
+    for case in cases:
+        both = np.hstack([case.image, errors(case.image, case.predicted, case.truth)])
+        shown.append(Picture(f"{case.image_id}, {case.title}", both, f"the eye, and hits and errors: {case.title}"))
+    return parts.pictures(shown, height=140)

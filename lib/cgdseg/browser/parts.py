@@ -15,9 +15,13 @@ import numpy as np
 if TYPE_CHECKING:  # importing it talks to a front-end, which a notebook that runs by itself has no use for
     import ipywidgets
 
+COLOURS = "Green is hit, orange is a false alarm, violet is missed."
+OPENS = "Space opens it"  # JupyterLab takes the arrow keys of a closed menu for itself (ipywidgets issue 3912)
 EYES = 12  # in a menu: more would have to be scrolled
 HEIGHT = 190  # CSS pixels of a picture; narrow screens shrink it
 LAYOUT = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
+IMAGE = "display:block;max-width:100%;object-fit:contain"
+CAPTION = "font-size:12px;line-height:1.3;margin-top:4px"
 
 
 class Picture(NamedTuple):
@@ -33,7 +37,8 @@ def menu(name: str, options: Sequence | dict) -> "ipywidgets.Dropdown":
     """A menu whose name is its label, in full."""
     import ipywidgets
 
-    return ipywidgets.Dropdown(options=options, description=name, style={"description_width": "initial"})
+    look = {"style": {"description_width": "initial"}, "tooltip": OPENS}
+    return ipywidgets.Dropdown(options=options, description=name, **look)
 
 
 def row(*widgets: "ipywidgets.Widget") -> "ipywidgets.HBox":
@@ -60,15 +65,21 @@ def quietly(show: Callable, *controls: "ipywidgets.Widget") -> Iterator[None]:
         control.observe(show, names="value")
 
 
+def words(*sentences: str) -> str:
+    """A paragraph of plain text as HTML, with the line spacing of the notebook and not of a row of buttons."""
+    return f'<p style="line-height:1.5;margin:4px 0">{escape(" ".join(sentences))}</p>'
+
+
 def pictures(shown: Sequence[Picture], height: int = HEIGHT) -> str:
     """Pictures beside each other as HTML; every text is escaped, whatever a file or a phrase is called."""
     figures = []
     for picture in shown:
-        data = base64.b64encode(_png(_rgb(picture.pixels, picture.span))).decode()
-        look = f"height:{height}px;max-width:100%;object-fit:contain;image-rendering:pixelated"
+        data = base64.b64encode(_png(_small(_rgb(picture.pixels, picture.span), 2 * height))).decode()
+        rough = "image-rendering:pixelated" if len(picture.pixels) < height else ""  # a patch is a square
+        look = f"height:{height}px;{IMAGE};{rough}"
         image = f'<img alt="{escape(picture.alt)}" style="{look}" src="data:image/png;base64,{data}">'
         wide = max(90, round(height * picture.pixels.shape[1] / picture.pixels.shape[0]))
-        caption = f'<figcaption style="font-size:12px;line-height:1.3">{escape(picture.caption)}</figcaption>'
+        caption = f'<figcaption style="{CAPTION}">{escape(picture.caption)}</figcaption>'
         figures.append(f'<figure style="margin:0;max-width:{wide}px">{image}{caption}</figure>')
     return f'<div style="{LAYOUT}">{"".join(figures)}</div>'
 
@@ -85,6 +96,16 @@ def _rgb(pixels: np.ndarray, span: tuple[float, float] | None) -> np.ndarray:
         flat = high - low < 1e-6  # rounding is no picture
         pixels = matplotlib.colormaps["magma"]((0 if flat else 1) * (pixels - low) / max(high - low, 1e-6))[..., :3]
     return pixels if pixels.dtype == np.uint8 else np.round(255 * pixels).astype(np.uint8)
+
+
+def _small(pixels: np.ndarray, most: int) -> np.ndarray:
+    """Pixels (H, W, 3) at no more than `most` rows: enough for screens with two pixels to one of CSS."""
+    height, width = pixels.shape[:2]
+    return (
+        cv2.resize(pixels, (round(width * most / height), most), interpolation=cv2.INTER_AREA)
+        if height > most
+        else pixels
+    )
 
 
 def _png(pixels: np.ndarray) -> bytes:

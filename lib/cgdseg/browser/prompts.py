@@ -57,9 +57,9 @@ def pick(settings: CGDSeg, model: nn.Module, pixels: PixelCache) -> "ipywidgets.
 
     def show(_change=None) -> None:
         phrases = phrases_of(lines.value)
-        words.value = f"<p>{says(text.source, form.value, len(phrases))}</p>"
+        words.value = parts.words(says(text.source, form.value, len(phrases)))
         if not phrases:
-            picture.value = "<p>Write a phrase, or several on a line each, and leave the field.</p>"
+            picture.value = parts.words("Write a phrase, or several on a line each, and leave the field.")
             return
         image = np.array(pixels.image(eye.value))
         names, maps = maps_of(settings, model, image, form.value, phrases)

@@ -35,7 +35,7 @@ def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywid
     name.value = stage
     view = parts.menu("shown as", [CHANNEL])
     channel = ipywidgets.BoundedIntText(min=0, description="channel", layout={"width": "11em"})
-    picture = parts.page()
+    picture, liked = parts.page(), {"view": COLOURS}
 
     def features() -> np.ndarray:
         if eye.value not in seen:
@@ -43,14 +43,16 @@ def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywid
         return plots.stage_features(seen[eye.value][1])[name.value]
 
     def choose(_change=None) -> None:
-        before, n_channels = view.value, len(features())
+        n_channels = len(features())
         with parts.quietly(show, view, channel):
             view.options = views(n_channels)
-            view.value = before if before in view.options else view.options[0]
+            view.value = liked["view"] if liked["view"] in view.options else CHANNEL
             channel.max = n_channels - 1
         show()
 
     def show(_change=None) -> None:
+        if len(view.options) > 1:  # a stage of one channel is no choice: the next one is seen as those before
+            liked["view"] = view.value
         channel.disabled = view.value != CHANNEL
         picture.value = stage_html(seen[eye.value][0], features(), name.value, view.value, channel.value)
 
@@ -59,7 +61,6 @@ def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywid
     for control in (view, channel):
         control.observe(show, names="value")
     choose()
-    view.value = view.options[0]
     return ipywidgets.VBox([parts.row(eye, name, view, channel), picture])
 
 

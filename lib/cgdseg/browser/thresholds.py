@@ -21,7 +21,7 @@ from cgdseg.scoring import THRESHOLDS
 if TYPE_CHECKING:
     import ipywidgets
 
-COLOURS = "Green is hit, orange is a false alarm, violet is missed."
+GAIN = "points against {:g}"
 
 
 def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataFrame) -> "ipywidgets.Widget | None":
@@ -33,6 +33,7 @@ def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataF
     import ipywidgets
 
     runs, in_use = {run.name: run for run in trained_runs(cfg)}, cfg.evaluation.threshold
+    gain = GAIN.format(in_use)
     run, dataset = parts.menu("run", list(runs)), parts.menu("dataset", list(test.label.unique()))
     eye = parts.menu("eye", eyes_of(test, run.value, dataset.value))
     eye.index = len(eye.options) // 2  # neither the worst nor the best
@@ -57,6 +58,7 @@ def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataF
             row = test[(test.run == run.value) & (test.image_id == eye.value)].assign(case="")
             known[key] = predict_cases(cfg, runs[run.value], row)[0]
         scored = at_threshold(sweep, curves, run.value, slider.value, in_use)
+        scored[gain] = scored[gain].map("{:+.1f}".format)  # as many digits wherever the slider stands
         table.value = table_html(scored, f"{run.value} at the threshold {slider.value:.2f}")
         picture.value = eye_html(known[key], slider.value)
 
@@ -79,7 +81,7 @@ def at_threshold(sweep: pd.DataFrame, curves: pd.DataFrame, run: str, threshold:
     F1, precision and recall of all pixels of the set together."""
     f1, before = (_rows(sweep, run, value).f1 for value in (threshold, in_use))
     pixels = _rows(curves, run, threshold)
-    table = pd.DataFrame({"F1, mean over images": f1, f"points against {in_use:g}": 100 * (f1 - before)})
+    table = pd.DataFrame({"F1, mean over images": f1, GAIN.format(in_use): 100 * (f1 - before)})
     pixels["F1"] = ratio(2 * pixels.precision * pixels.recall, pixels.precision + pixels.recall)
     return table.join(pixels[["F1", "precision", "recall"]].add_suffix(", all pixels")).reset_index()
 
@@ -102,4 +104,4 @@ def eye_html(case: Case, threshold: float) -> str:
             f"hits and errors at {threshold:.2f}: {words}",
         ),
     ]
-    return f"{parts.pictures(shown)}<p>{COLOURS}</p>"
+    return parts.pictures(shown) + parts.words(parts.COLOURS)

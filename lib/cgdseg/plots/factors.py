@@ -80,13 +80,24 @@ def factors(test: pd.DataFrame, chosen: str) -> Figure:
                 places = _named(axis, rows, column, words)
             else:
                 places = _grouped(rows, column)
-                axis.set(xlabel=words, xscale="log" if column == "blur" else "linear")
+                axis.set(xlabel=words)
+                if column == "blur":
+                    _logarithmic(axis, places.x)
             _draw(axis, places, chosen, style)
             if places.empty:
                 axis.text(0.5, 0.5, "not told", transform=axis.transAxes, ha="center", color="0.5")
         axes[0, k].set(title=label, ylim=(max(0, rows.groupby("run").f1.mean().min() - 0.25), 1.01))
     figure.supylabel("F1 of an image", fontsize="medium")
     return name_lines(figure)
+
+
+def _logarithmic(axis: Axes, values: pd.Series, n: int = 4) -> None:
+    """A scale of factors with n labels; matplotlib's own run into each other within less than two decades."""
+    axis.set_xscale("log")
+    known = values[values > 0]
+    ticks = np.unique([float(f"{x:.2g}") for x in np.geomspace(known.min(), known.max(), n)]) if len(known) else []
+    axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    axis.minorticks_off()
 
 
 def _named(axis: Axes, rows: pd.DataFrame, column: str, words: dict[str, str]) -> pd.DataFrame:
