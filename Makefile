@@ -58,7 +58,7 @@ bench: $(READY) ## measure speed and memory on this machine, best while it is id
 	@$(BIN)/python benchmarks/cost.py --csv benchmarks/results/cost.csv
 
 lab: $(READY) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks
 
 lock: ## make requirements.lock and environment.yml anew from pyproject.toml
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" && \

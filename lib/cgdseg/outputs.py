@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgdseg import paths
+from cgdseg import live, paths
 from cgdseg.config import Config, Run
 from cgdseg.files import sha256, write_atomic
 from cgdseg.markup import compare_html, figure_html, table_html
@@ -20,6 +20,10 @@ from cgdseg.provenance import Origin, stamp
 if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
     import pandas as pd
 
+# JupyterLab draws figures without ground on its own, and sets words right and breaks them at every blank
+LAB_STYLE = (
+    "<style>img.svg{background:#fff}td.short{white-space:nowrap}td.text,th.text{text-align:left!important}</style>"
+)
 TOKEN = "CGDSEG_RUN_TOKEN"  # the runner sets it, so that a sentinel of another run is not taken for its own
 
 
@@ -30,7 +34,7 @@ class Shown:
         self.html, self.text = html, text
 
     def _repr_html_(self) -> str:
-        return self.html
+        return (LAB_STYLE if live.someone_is_there() else "") + self.html
 
     def __repr__(self) -> str:
         return self.text
@@ -65,7 +69,7 @@ class Outputs:
         """Save a table as CSV, at full precision and stamped with its origin; return it as HTML to read."""
         path, named_rows = self._save(table, name, caption)
         words = self.origin.words(len(table))
-        html = table_html(table.reset_index() if named_rows else table, caption, words, f"../tables/{path.name}")
+        html = table_html(table.reset_index() if named_rows else table, caption, words, _link(path))
         return Shown(html, f"{caption}\n{table}\n{words}")
 
     def figure(
@@ -78,8 +82,8 @@ class Outputs:
         path = self._drawn(figure, name, alt, caption, "svg" if svg else "png")
         if data is not None and not isinstance(data, str):
             data = self._save(data, f"{name}-data", f"Data of the figure: {caption}")[0].stem.removesuffix(self.suffix)
-        link = f"../tables/{data}{self.suffix}.csv" if data else ""
-        full = "" if svg else f"../figures/{path.name}"
+        link = _link(paths.tables_dir(self.config) / f"{data}{self.suffix}.csv") if data else ""
+        full = "" if svg else _link(path)
         return Shown(figure_html(path, alt, caption, link, full), f"{caption}\n[{alt}]")
 
     def compare(self, below, above, name: str, alt: str, caption: str) -> Shown:
@@ -163,6 +167,11 @@ def located(name: str) -> Path:
 
 def to_json(value) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
+
+
+def _link(path: Path) -> str:
+    """From a page of the report to a file of it, and from an open notebook where a reader sits in front of it."""
+    return os.path.relpath(path) if live.someone_is_there() else f"../{path.parent.name}/{path.name}"
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,44 @@
+"""What a notebook shows, on a page and in JupyterLab, where links start elsewhere and no stylesheet is ours."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from cgdseg import live, paths
+from cgdseg.outputs import Outputs
+
+
+@pytest.fixture
+def out(tiny_config) -> Outputs:
+    return Outputs(tiny_config, "04_evaluation")
+
+
+def html(out) -> list[str]:
+    figure, axis = plt.subplots()
+    axis.plot([1, 2])
+    table = pd.DataFrame({"set": ["MASD stand-in"], "f1": [0.5]})
+    shown = [out.table(table, "f1", "F1"), out.figure(figure, "curve", "A line", "A line.", data="f1")]
+    return [each._repr_html_() for each in shown]
+
+
+def test_links_lead_from_a_page_to_its_files(out):
+    for each in html(out):
+        assert 'href="../tables/f1.csv"' in each and "<style>" not in each
+
+
+def test_links_lead_from_an_open_notebook_to_the_same_files(out, monkeypatch, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.setattr(live, "someone_is_there", lambda: True)
+    for each in html(out):
+        assert 'href="../reports/tiny/tables/f1.csv"' in each
+        assert "background:#fff" in each  # curves are drawn without ground, and JupyterLab may be dark
+    assert paths.tables_dir("tiny").joinpath("f1.csv").is_file()
+
+
+def test_words_about_nothing_are_refused(out):
+    html(out)
+    assert out.prose("It is *low*.", about="curve").markdown == "It is *low*."
+    assert next(words for key, words in out.shown.items() if key.endswith("curve.svg"))["reading"] == "It is *low*."
+    with pytest.raises(ValueError, match="nothing called headline was shown"):
+        out.prose("It is low.", about="headline")
