@@ -11,8 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cgdseg import paths
 from cgdseg.config import Config, Run
-from cgdseg.progress import HISTORY, read_history
-from cgdseg.training import read_run
+from cgdseg.progress import HISTORY, read_history, read_run
 
 
 def fill(template: str, **words) -> str:

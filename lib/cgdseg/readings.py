@@ -158,11 +158,10 @@ def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
         f"{100 * row.high:+.1f}), d = {row.d:.1f}"
         for row in found.sort_values("change", key=abs, ascending=False).itertuples()
     ]
-    start = (
-        f"{len(found)} of {len(rows)} pairs differ on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
-    )
+    pairs = f"{len(rows)} pair{'' if len(rows) == 1 else 's'}"
+    start = f"Of {pairs} {len(found)} differ on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
     if people and 2 / 2.0**people * len(rows) > level:
-        start += f"; with {people} people no test of {len(rows)} pairs could show more, so read the intervals"
+        start += f"; with {people} people no test of {pairs} could show more, so read the intervals"
     return start + (":\n\n" + "\n".join(lines) if lines else ".")
 
 
