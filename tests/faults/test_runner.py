@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 import toys
-from toys import AUDIT, EVALUATION, GAP, MODEL, TRAININGS
+from toys import AUDIT, COMPARISON, EVALUATION, GAP, MODEL, TRAININGS
 
 from cgdseg import paths
 
@@ -49,7 +49,7 @@ def put(tree, name, fault):
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     tree = toys.Tree(tmp_path_factory.mktemp("project"))
-    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP]
+    assert tree.reports() == [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP, COMPARISON]
     return tree
 
 
