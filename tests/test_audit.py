@@ -89,8 +89,8 @@ def test_colours_are_taken_from_the_caller(tmp_path):
     ("settings", "words"),
     [
         ({"images": "*.jpeg"}, "holds no pair in the layout plain .images: \\*.jpeg, masks: .*correct `images:`"),
-        ({"masks": "{stem}_msk.png"}, "3 files such as 0.jpg: has no mask; add it as 0_msk.png"),
-        ({"colours": {"sclera": [9, 9, 9]}}, "3 files such as 0_mask.png: .*colour"),
+        ({"masks": "{stem}_msk.png"}, "3 of . files, such as 0.jpg: has no mask; add it as 0_msk.png"),
+        ({"colours": {"sclera": [9, 9, 9]}}, "3 of 3 files, such as 0_mask.png: .*colour"),
     ],
 )
 def test_a_dataset_without_a_usable_image_stops_the_run(tmp_path, settings, words):

@@ -45,6 +45,7 @@ def test_ssbc2026_is_the_slides_recipe():
         ({"systems": {"x": {"kind": "unett"}}}, "did you mean unet"),
         ({"datasets": {"SBVPI": {"test_only": True}}}, "trains on SBVPI, which is test_only"),
         ({"datasets": {"SBVPI": {"person": "p1_"}}}, "must have one group"),
+        ({"datasets": {"SBVPI": {"person": "(p1)_"}}}, "person is for the layout plain"),
         ({"conditions": {"synthetic": ["Nothing"]}}, "names the dataset Nothing"),
         ({"training": {"stream": {"nothing": 8}}}, "names the condition nothing"),
         ({"splits": {"protocols": {"nothing": "subject"}}}, "splits.protocols names the condition nothing"),
@@ -83,6 +84,9 @@ def test_extending_changes_only_what_is_given(tmp_path):
 
 def test_a_config_beside_another_is_extended_by_its_name(tmp_path):
     write(tmp_path / "first.yaml", training={"epochs": 9})
+    write(tmp_path / "demo.yaml", training={"epochs": 1})  # a bare name is first of all one in configs/
+    (tmp_path / "other.yaml").write_text("extends: demo\n")
+    assert load_config(tmp_path / "other.yaml").training.epochs == load_config("demo").training.epochs
     for name in ("first", "first.yaml"):
         (tmp_path / "second.yaml").write_text(f"extends: {name}\nseeds: [1]\n")
         assert load_config(tmp_path / "second.yaml").training.epochs == 9
@@ -135,7 +139,7 @@ def test_the_command_line_judges_configs(tmp_path):
         save_pair(tmp_path / f"Here/Images/p{i}.jpg", tmp_path / f"Here/Masks/p{i}.png", seed=i)
     said = CliRunner().invoke(app, ["config", str(write(tmp_path / "own.yaml", datasets=photos))]).output
     assert f"Gone: tested; NO FOLDER {tmp_path}" in said
-    assert "Here: tested; 2 images with a mask, of 2 people" in said and "counts each of its 2 images" in said
+    assert "Here: tested; 2 images with a mask of 2 people" in said and "counts each of 2 images" in said
     (tmp_path / "bad.yaml").write_text("extends: smoke\nepoch: 3\n")
     bad = CliRunner().invoke(app, ["config", "smoke", str(tmp_path / "bad.yaml")])
     assert bad.exit_code == 1 and "epoch" in bad.output

@@ -36,9 +36,18 @@ def test_links_lead_from_an_open_notebook_to_the_same_files(out, monkeypatch, tm
     assert paths.tables_dir("tiny").joinpath("f1.csv").is_file()
 
 
+def test_words_about_a_training_s_figure_find_it(tiny_config):
+    out = Outputs(tiny_config, "03_training", tiny_config.runs()[0])
+    html(out)
+    out.prose("It is low.", about="curve")
+    assert [words["reading"] for words in out.shown.values() if "reading" in words] == ["It is low."]
+
+
 def test_words_about_nothing_are_refused(out):
     html(out)
     assert out.prose("It is *low*.", about="curve").markdown == "It is *low*."
     assert next(words for key, words in out.shown.items() if key.endswith("curve.svg"))["reading"] == "It is *low*."
+    out.prose("And flat.", about="curve")
+    assert next(words for key, words in out.shown.items() if key.endswith("curve.svg"))["reading"].endswith("And flat.")
     with pytest.raises(ValueError, match="nothing called headline was shown"):
         out.prose("It is low.", about="headline")

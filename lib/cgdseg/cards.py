@@ -10,8 +10,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cgdseg import paths
-from cgdseg.config import Config, Run
-from cgdseg.progress import HISTORY, read_history, read_run
+from cgdseg.config import Config, Dataset, Run
+from cgdseg.markup import plain
+from cgdseg.progress import read_run
 
 
 def fill(template: str, **words) -> str:
@@ -22,12 +23,6 @@ def fill(template: str, **words) -> str:
     return environment.get_template(template).render(words)
 
 
-def plain(text: object) -> str:
-    """A text that brings neither HTML nor links, lines or table cells into Markdown."""
-    words = " ".join(str(text).split())
-    return words.replace("<", r"\<").replace("[", r"\[").replace("|", r"\|")
-
-
 def markdown(table: pd.DataFrame) -> str:
     """A table in Markdown, numbers to four decimals."""
     cells = table.map(lambda value: f"{value:.4f}" if isinstance(value, float) else plain(value))
@@ -36,61 +31,72 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def data_card(
-    cfg: Config, name: str, eyes: pd.DataFrame, findings: pd.DataFrame, near: pd.DataFrame, parts: pd.DataFrame
+    cfg: Config, name: str, eyes: pd.DataFrame, findings: pd.DataFrame, copies: pd.DataFrame, parts: pd.DataFrame
 ) -> str:
     """The card of one dataset of a config.
 
-    eyes, findings: `manifest.build_manifest`; near: `copies.near_copies`; parts: `tables.parts`."""
+    eyes, findings: `manifest.build_manifest`; copies: `tables.duplicates`; parts: `tables.parts`."""
     own, dataset = eyes[eyes.dataset == name], cfg.datasets[name]
     hashes = own.sort_values("image_id")[["image_sha256", "mask_sha256"]].to_numpy().tolist()
     found = findings[findings.dataset == name].groupby(["reason", "used"], sort=False).size().rename("files")
+    sizes = (own.width.astype(str) + "×" + own.height.astype(str)).value_counts()
+    mine = sum(copies[side].str.startswith(f"{name}/").astype(int) for side in ("first", "second"))
     used = parts[(parts.dataset == cfg.label(name)) & (parts.protocol == parts.condition.map(cfg.protocol))]
+    fresh = used.condition.isin(cfg.training.stream)  # its training eyes are drawn, not read
+    used = used.assign(train=used.train.astype(object).where(~fresh, "rendered afresh"))
     return fill(
         "data_card.md.j2",
         cfg=cfg,
         name=name,
         dataset=dataset,
         eyes=own,
-        sizes=(own.width.astype(str) + "×" + own.height.astype(str)).value_counts().items(),
+        sizes=list(sizes.items()),
         people=own.subject.nunique(),
         fingerprint=hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
         findings=markdown(found.reset_index()) if len(found) else "",
-        near=int(near["first"].str.startswith(f"{name}/").sum()),
+        copies={"inside": int((mine == 2).sum()), "across": int((mine == 1).sum())},
         used=markdown(used[["condition", "protocol", "train", "val", "test"]]) if len(used) else "",
+        leaks=bool(((used.protocol == "published") & (used.train != 0) & (used.test > 0)).any()),
         commit=paths.commit(),
     )
 
 
 def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFrame) -> str:
     """The card of one trained run: `comparison.compare` of all runs, and the scores of notebook 4."""
-    folder = paths.run_dir(json.loads(paths.run_card(cfg.name, run.name).read_text())["run_id"])
-    made, mine = read_run(folder), compared[compared.run == run.name]
+    card = json.loads(paths.run_card(cfg.name, run.name).read_text())
+    folder = paths.run_dir(card["run_id"])
+    mine, trained = compared[compared.run == run.name], cfg.conditions[run.condition]
     test = scores[(scores.run == run.name) & (scores.part == "test")]
-    history = read_history(folder) if (folder / HISTORY).exists() else None
+    tested = test.dataset.unique()
     return fill(
         "model_card.md.j2",
         cfg=cfg,
         run=run,
-        made=made,
+        made=card | read_run(folder),
         settings=cfg.systems[run.system],
         folder=paths.short(folder),
         costs=mine.iloc[0],
-        best=None if history is None else history.loc[history.val_f1.idxmax()],
-        time=f"{history.seconds.sum() / 60:.1f} minutes" if history is not None else "",
-        trained_on=[cfg.label(name) for name in cfg.conditions[run.condition]],
-        only_rendered=all(cfg.datasets[name].stand_in for name in cfg.conditions[run.condition]),
-        tested_on_stand_ins=[cfg.label(name) for name in test.dataset.unique() if cfg.datasets[name].stand_in],
+        trained_on=[cfg.label(name) for name in trained],
+        tested_on_own=[cfg.label(name) for name in tested if name in trained],
+        tested_on_stand_ins=[cfg.label(name) for name in tested if cfg.datasets[name].stand_in],
+        saw_photographs=any(_is_photographed(cfg.datasets[name]) for name in trained),
         protocol=cfg.protocol(run.condition),
         scores=markdown(_test_scores(mine, test)),
         hardest=_hardest(test),
     )
 
 
+def _is_photographed(dataset: Dataset) -> bool:
+    return dataset.domain == "real" and dataset.stand_in is None
+
+
 def _test_scores(mine: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """A row a test set: F1 with interval and counts, then the means of what a user asks next."""
-    means = test.groupby("label")[["precision", "recall", "boundary_f_2px", "ece"]].mean().round(4)
-    names = {"boundary_f_2px": "boundary F, 2 px", "ece": "calibration error"}
-    shown = mine[["dataset", "f1", "low", "high", "images", "subjects"]].join(means.rename(columns=names), on="dataset")
+    names = {"precision": "precision", "recall": "recall", "boundary_f_2px": "boundary F, 2 px"}
+    names |= {"ece": "calibration error"}
+    numbers = test[list(names)].apply(pd.to_numeric)  # read from a file, a score that does not exist is an empty text
+    means = numbers.groupby(test.label).mean().rename(columns=names)
+    shown = mine[["dataset", "f1", "low", "high", "images", "subjects"]].join(means, on="dataset")
     return shown.rename(columns={"dataset": "test set", "f1": "F1", "subjects": "people"})
 
 
@@ -98,13 +104,7 @@ def _hardest(test: pd.DataFrame) -> list[dict]:
     """What a mean hides, a row a test set: the tenth of images that goes worst, and the person that goes worst."""
     rows = []
     for label, group in test.groupby("label", sort=False):
-        people = group.groupby("subject").f1.mean()
-        rows.append(
-            {
-                "label": label,
-                "tenth": group.f1.quantile(0.1),
-                "person": people.min(),
-                "empty": int(group["empty"].sum()),
-            }
-        )
+        tenth, person = group.f1.quantile(0.1), group.groupby("subject").f1.mean().min()
+        missed = int(((group["empty"] == 1) & (group.sclera > 0)).sum())
+        rows.append({"label": label, "tenth": tenth, "person": person, "missed": missed})
     return rows

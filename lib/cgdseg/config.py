@@ -39,7 +39,7 @@ from cgdseg.architectures import (  # noqa: F401  those who write a config find 
     Upsampling,
     nearest,
 )
-from cgdseg.datasets import WORDS, Dataset, StandIn  # noqa: F401
+from cgdseg.datasets import DESCRIPTIVE, Dataset, StandIn  # noqa: F401  for those who look for StandIn here
 from cgdseg.paths import CONFIGS
 
 Precision = Literal["no", "fp16", "bf16"]  # Accelerate's names; no: float32
@@ -202,7 +202,7 @@ class Config(Settings):
         )  # how other conditions are split is not in it
         trained_on = self.conditions[run.condition]
         recipe = {
-            "datasets": {name: self.datasets[name].model_dump(mode="json", exclude=WORDS) for name in trained_on},
+            "datasets": {name: self.datasets[name].model_dump(mode="json", exclude=DESCRIPTIVE) for name in trained_on},
             "system": self.systems[run.system],
             "splits": splits | {"protocol": self.protocol(run.condition)},
             "training": self.training.model_copy(update={"n_workers": 0, "stream": {}}),  # the workers change nothing
@@ -286,8 +286,9 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict:
         return settings
     if not isinstance(base, str) or not base.isprintable() or len(base) > 200:
         raise ValueError(f"{path}: extends must be a name in configs/ or the path of a YAML file")
-    beside = [file for file in (path.parent / base, path.parent / f"{base}.yaml") if file.is_file()]
-    return _merge(_read(beside[0] if beside else config_path(base), (*below, path.resolve())), settings)
+    named = (path.parent / base, CONFIGS / f"{base}.yaml", path.parent / f"{base}.yaml", path.parent / f"{base}.yml")
+    found = next((file for file in named if file.is_file()), None)
+    return _merge(_read(found or config_path(base), (*below, path.resolve())), settings)
 
 
 def _merge(base: dict, changes: dict) -> dict:

@@ -21,7 +21,7 @@ class StandIn(Settings):
     factors: dict[str, Any] = {}  # ranges that differ from the look's own
 
 
-WORDS = {"origin", "licence"}  # of a dataset, which change no pixel of it
+DESCRIPTIVE = {"origin", "licence"}  # of a dataset, which change no pixel of it
 
 
 class Dataset(Settings):
@@ -51,6 +51,14 @@ class Dataset(Settings):
         if "{stem}" not in masks.rpartition("/")[2]:
             raise ValueError("the file name of a mask must hold {stem}, the name of its image: such as {stem}_mask.png")
         return masks
+
+    @model_validator(mode="after")
+    def _is_plain_where_it_says_who(self) -> Self:
+        if self.person and self.layout != "plain":
+            raise ValueError(
+                f"person is for the layout plain; {self.layout} tells people apart by its own names: drop it"
+            )
+        return self
 
     @field_validator("person")
     @classmethod

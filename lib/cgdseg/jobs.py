@@ -157,7 +157,8 @@ def make_job(notebook: str | Path, config: str | Path = "demo", parameters: dict
     config = str(config_path(config).resolve()) if Path(config).suffix else str(config)
     job = Job(path, config, load_config(config), check_parameters(path, {"CONFIG": config, **(parameters or {})}))
     for name in parameters or {}:
-        _check_range(name, job.values[name], job.cfg)
+        if job.values[name] != declared(path)[name]:  # a default such as "" may stand for a choice
+            _check_range(name, job.values[name], job.cfg)
     job.run  # noqa: B018  an unknown run raises here
     check_stand_ins(job.cfg)
     return job
@@ -166,7 +167,7 @@ def make_job(notebook: str | Path, config: str | Path = "demo", parameters: dict
 def _check_range(name: str, value: Any, cfg: Config) -> None:
     """Refuse what a config does not hold and what no notebook could count, draw from or reach."""
     known = {"SYSTEM": cfg.systems, "CONDITION": cfg.conditions}.get(name)
-    if known is not None and value and value not in known:
+    if known is not None and value not in known:
         raise ValueError(f"config {cfg.name} has no {name.lower()} {value}{nearest(str(value), known)}")
     if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
         raise ValueError(f"parameter {name} is {value}: give a number from 0")

@@ -51,7 +51,7 @@ class _Page:
 
     @classmethod
     def of_this_cell(cls) -> "_Page":
-        request = kernel().get_parent()["header"]["msg_id"]
+        request = kernel().get_parent().get("header", {}).get("msg_id", "")
         if cls.last is None or cls.last.request != request:
             cls.last = cls(request)
         return cls.last

@@ -5,6 +5,7 @@ Every text is escaped here, whatever a file or a label is called."""
 import base64
 import io
 import math
+import re
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,12 @@ MISSING = "–"
 MANY = 9  # columns that fill the width of a page
 SHORT = 28  # characters that a cell of text holds without a line break
 WEBP = 90  # quality: a tenth of a PNG's bytes for photographs, and no difference to be seen
+
+
+def plain(text: object) -> str:
+    """A text on one line that Markdown takes for words: no HTML, link, table cell, code or emphasis in it."""
+    words = escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"[\\\[\]|`*_]", lambda mark: f"&#{ord(mark[0])};", words)
 
 
 def table_html(table: "pd.DataFrame", caption: str, origin: str = "", source: str = "") -> str:

@@ -41,10 +41,10 @@ class Shown:
 
 
 class Prose:
-    """Markdown that was put together from numbers and names; a name can bring neither HTML nor a link into it."""
+    """Markdown that was put together from numbers and names; none can bring HTML or a hidden link into it."""
 
     def __init__(self, markdown: str):
-        self.markdown = markdown.replace("<", r"\<").replace("[", r"\[")
+        self.markdown = re.sub(r"[\\<\[]", r"\\\g<0>", markdown)
 
     def _repr_markdown_(self) -> str:
         return self.markdown
@@ -109,12 +109,13 @@ class Outputs:
         """Show a sentence put together from numbers; measured numbers are never typed.
 
         `about`: the headline figure or table that it reads, which the index shows with it."""
-        shown = [words for key, words in self.shown.items() if Path(key).stem in (about, f"{about}-below")]
+        names = [about + self.suffix, f"{about}-below{self.suffix}"]
+        shown = [words for key, words in self.shown.items() if Path(key).stem in names]
         if about and not shown:
             raise ValueError(f"nothing called {about} was shown before these words about it")
         prose = Prose(markdown)
         for words in shown:
-            words["reading"] = prose.markdown
+            words["reading"] = "\n\n".join(filter(None, [words.get("reading"), prose.markdown]))
         return prose
 
     def finish(self) -> Shown:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from cgdseg.data.copies import ALIKE
 from cgdseg.data.radius import Calibration
+from cgdseg.markup import plain
 
 
 def read_search(found: Calibration) -> str:
@@ -181,10 +182,8 @@ def read_people(table: pd.DataFrame, best: str) -> str:
     lines = []
     for name, rows in table[table.run == best].groupby("dataset", sort=False):
         hard, easy = rows.loc[rows.f1.idxmin()], rows.loc[rows.f1.idxmax()]
-        lines.append(
-            f"- {name}: from {_per_cent(hard.f1)} for person {hard.person} to {_per_cent(easy.f1)} for {easy.person}, "
-            f"{len(rows)} people."
-        )
+        from_to = f"from {_per_cent(hard.f1)} for person {plain(hard.person)} to {_per_cent(easy.f1)} for"
+        lines.append(f"- {name}: {from_to} {plain(easy.person)}, {len(rows)} people.")
     return f"Mean F1 of {best} by person:\n\n" + "\n".join(lines)
 
 

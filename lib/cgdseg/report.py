@@ -51,16 +51,18 @@ def write_cards(cfg: Config) -> Path | None:
     """Render the cards that notebooks wrote, datasets first, as one page; None where there is none.
 
     On a page a card is a section: its own headings are moved down, and the contents name cards only."""
+    from nbconvert.filters import markdown2html
     from nbformat.v4 import new_markdown_cell, new_notebook
 
     names = [f"data-{name}" for name in cfg.datasets] + [f"model-{run.name}" for run in cfg.runs()]
     found = [path for name in names if (path := paths.cards_dir(cfg.name) / f"{name}.md").is_file()]
     if not found:
         return None
-    moved = [re.sub(r"^#+", lambda mark: mark[0] + "#" * len(mark[0]), path.read_text(), flags=re.M) for path in found]
+    moved = [re.sub(r"^#+", lambda mark: "#" + mark[0], path.read_text(), flags=re.M) for path in found]
     title = "# Cards\n\nWhat each dataset and each trained model is, for whoever meets it without its notebooks."
-    page = {"config": cfg.name, "title": "Cards", "run": "", "fault": None, "facts": [], "files": {}}
     notebook = new_notebook(cells=[new_markdown_cell(text) for text in (title, *moved)])
+    page = {"config": cfg.name, "title": "Cards", "run": "", "fault": None, "facts": [], "files": {}}
+    page["contents"] = [entry for text in moved for entry in _contents(markdown2html(text)) if entry[0] == 2]
     return _write(notebook, page, paths.html_dir(cfg.name) / "cards.html")
 
 
@@ -70,7 +72,7 @@ def _write(notebook, page: dict, target: Path) -> Path:
 
     markdown = [markdown2html(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
     has_code = any(cell.cell_type == "code" for cell in notebook.cells)
-    page = page | {"contents": _contents("\n".join(markdown)), "has_code": has_code}
+    page = {"contents": _contents("\n".join(markdown)), "has_code": has_code} | page
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
     exporter.register_filter("gist", _gist)
     exporter.register_filter("framed", _framed)

@@ -35,8 +35,9 @@ def write_index(config: str | Path) -> Path:
         "stand_ins": f"Rendered eyes, not photographs: {', '.join(stand_ins)}. Tables call them stand-ins."
         if stand_ins
         else "",
+        "grounded": any(system.kind == "cgdseg" for system in cfg.systems.values()),
         "results": _headlines(jobs),
-        "cards": write_cards(cfg),
+        "cards_page": write_cards(cfg),
         "runs": _runs(cfg, jobs),
         "notebooks": _notebooks(jobs),
         "footer": "Every number on these pages was written by a notebook; its page says with which code and settings.",

@@ -23,6 +23,8 @@ from cgdseg.plots import gallery
 HARMLESS = "harmless"
 PAYLOADS = [
     "<script>alert(1)</script>",
+    r"\<script>alert(1)</script>",
+    r"\[x](javascript:alert(1))",
     '"><script>alert(1)</script>',
     "'><img src=x onerror=alert(1)>",
     "<img src=//evil.example/x.png>",

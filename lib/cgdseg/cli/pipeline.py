@@ -12,6 +12,7 @@ import typer
 from cgdseg import paths
 from cgdseg.cli.shared import ConfigOption, app, one_line_errors
 from cgdseg.config import Config, load_config
+from cgdseg.files import visible
 
 
 def _cores() -> int:
@@ -141,6 +142,8 @@ def _content(cfg: Config, name: str) -> str:
     if not dataset.folder.is_dir():
         return f"NO FOLDER {dataset.folder}"
     pairs, findings = read_layout(name, dataset)
-    people = len({pair.subject for pair in pairs})
-    words = f"{len(pairs):,} images with a mask, of {people:,} people, in {dataset.folder}"
-    return words + (f"; {findings[0].file}: {findings[0].reason}; {findings[0].mend}" if findings else "")
+    people = f" of {len({pair.subject for pair in pairs}):,} people" if dataset.domain == "real" else ""
+    words = [f"{len(pairs):,} images with a mask{people} in {dataset.folder}"]
+    for finding in findings[:1]:
+        words.append(f"{len(findings):,} finding(s), such as {finding.file}: {finding.reason}; {finding.mend}")
+    return visible("; ".join(words))

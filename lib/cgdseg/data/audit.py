@@ -94,9 +94,12 @@ def refuse_unusable(manifest: pd.DataFrame, findings: pd.DataFrame, cfg: Config)
             left_out = findings[(findings.dataset == name) & ~findings.used]
             whole = [f"{row.reason}; {row.mend}" for row in left_out[left_out.file == "."].itertuples()]
             files = left_out[left_out.file != "."]
-            reasons = files.reason.value_counts()  # the commonest first
-            for row in files[files.reason == reasons.index[0]].head(1).itertuples() if len(reasons) else ():
-                whole.append(f"{reasons.iloc[0]:,} files such as {row.file}: {row.reason}; {row.mend}")
+            if len(files):
+                commonest = files[files.reason == files.reason.mode()[0]]
+                first = commonest.iloc[0]
+                whole.append(
+                    f"{len(commonest):,} of {len(files):,} files, such as {first.file}: {first.reason}; {first.mend}"
+                )
             problems.append(f"{name}: " + "; ".join(whole))
     if problems:
         csv = paths.short(paths.findings_csv(cfg.name))

@@ -73,21 +73,22 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
     pairs = [pair for pair in pairs if count[pair.mask] == 1]
     if not pairs:
         sought = f" (images: {dataset.images}, masks: {dataset.masks})" if dataset.layout == "plain" else ""
-        mend = "correct `images:` and `masks:` in the config" if sought else "compare with data/README.md"
+        settings = "`images:`, `masks:` and `person:`" if dataset.person else "`images:` and `masks:`"
+        mend = f"correct {settings} in the config" if sought else "compare with data/README.md"
         findings.append(Finding(".", f"holds no pair in the layout {dataset.layout}{sought}", mend))
-    elif dataset.domain == "real" and _names_nobody(dataset, pairs):
-        reason = f"counts each of its {len(pairs):,} images as a person of its own"
+    elif dataset.domain == "real" and (nameless := _nameless(dataset, pairs)) > 1:
+        reason = f"counts each of {nameless:,} images as a person of its own"
         mend = "none if it is so; else set `person:`, or give each person a folder: intervals are too narrow else"
         findings.append(Finding(".", reason, mend, used=True))
     return pairs, findings
 
 
-def _names_nobody(dataset: Dataset, pairs: list[Pair]) -> bool:
-    """True where several images lie in one folder and nothing says whose they are."""
-    if dataset.layout != "plain" or dataset.person or len(pairs) < 2:
-        return False
+def _nameless(dataset: Dataset, pairs: list[Pair]) -> int:
+    """How many images lie where nothing says whose they are."""
+    if dataset.layout != "plain" or dataset.person:
+        return 0
     base = _fixed(dataset.folder, dataset.images)
-    return all(pair.image.parent == base for pair in pairs)
+    return sum(pair.image.parent == base for pair in pairs)
 
 
 def syncroi(root: Path) -> Found:
@@ -171,8 +172,8 @@ def sld(root: Path) -> Found:
 def plain(
     root: Path, images: str = "Images/**/*", masks: str = "Masks/**/{stem}.*", person: str | None = None
 ) -> Found:
-    """Globs below root. The person is what the group of `person` finds in an image's path below root; without it, the
-    first subfolder; else each image is a person of its own."""
+    """Globs below root. The person is what the group of `person` finds in an image's path below the folders that
+    `images` names; without it, the first subfolder there; else each image is a person of its own."""
     folder, _, name = masks.rpartition("/")
     if name.count("{stem}") != 1 or "{stem}" in folder:
         raise ValueError(f"masks: {masks!r} must hold {{stem}} once, in the file's name")
@@ -188,7 +189,7 @@ def plain(
     base, mask_base = _fixed(root, images), _fixed(root, masks)
     for image in files:
         below = image.relative_to(base).parts[:-1]
-        who = re.search(person, _name(image, root)) if person else None
+        who = re.search(person, _name(image, base)) if person else None
         if person and not (who and who[1]):
             yield Finding(_name(image, root), f"names no person by {person}", "rename it, or correct `person:`")
             continue

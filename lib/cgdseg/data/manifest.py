@@ -111,8 +111,8 @@ def examine(job: Job) -> tuple[dict | None, list[Finding]]:
 def check_labels(image: np.ndarray, labels: np.ndarray, image_name: str) -> list[tuple[str, str, bool]]:
     """(reason, mend, used) of what is wrong with decoded labels."""
     if labels.shape != image.shape[:2]:
-        sizes = "{}x{} but its image {} is {}x{}".format(*labels.shape, image_name, *image.shape[:2])
-        return [(f"is {sizes}", "export the mask at the image's size", False)]
+        sizes = "{}x{}, and {} is {}x{}".format(*labels.shape, image_name, *image.shape[:2])
+        return [("has another size than its image", f"export it at the image's size: it is {sizes}", False)]
     sclera = labels == CLASSES["sclera"]
     if not sclera.any():
         return [("shows no sclera", "none if the eye is closed; else draw the mask again", True)]
@@ -192,6 +192,6 @@ def _duplicates(rows: list[dict]) -> list[tuple]:
     for row in sorted(rows, key=lambda row: row["image_id"]):
         other = first.setdefault(row["image_sha256"], row["image_id"])
         if other != row["image_id"]:
-            mend = "keep one; two parts of a split must not share it"
-            findings.append((row["dataset"], row["image"], f"has the same bytes as {other}", mend, True))
+            mend = f"keep one, this or {other}; two parts of a split must not share it"
+            findings.append((row["dataset"], row["image"], "has the same bytes as another image", mend, True))
     return findings
