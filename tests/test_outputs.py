@@ -36,6 +36,11 @@ def test_links_lead_from_an_open_notebook_to_the_same_files(out, monkeypatch, tm
     assert paths.tables_dir("tiny").joinpath("f1.csv").is_file()
 
 
+def test_the_index_is_told_where_a_figure_s_numbers_are(out):
+    html(out)
+    assert next(words["data"] for key, words in out.shown.items() if key.endswith("curve.svg")) == "f1.csv"
+
+
 def test_words_about_a_training_s_figure_find_it(tiny_config):
     out = Outputs(tiny_config, "03_training", tiny_config.runs()[0])
     html(out)

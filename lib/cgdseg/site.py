@@ -68,7 +68,8 @@ def _figure(path: Path, words: dict[str, str]) -> str:
     if path.stem.endswith("-below") and above.is_file():
         return compare_html(path, above, words["alt"], words["caption"]) + _said(words)
     full = "" if path.suffix == ".svg" else f"figures/{path.name}"
-    return figure_html(path, words["alt"], words["caption"], full=full) + _said(words)
+    data = f"tables/{words['data']}" if "data" in words else ""
+    return figure_html(path, words["alt"], words["caption"], data, full) + _said(words)
 
 
 def _table(path: Path, words: dict[str, str]) -> str:
