@@ -93,7 +93,7 @@ def _is_photographed(dataset: Dataset) -> bool:
 def _test_scores(mine: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """A row a test set: F1 with interval and counts, then the means of what a user asks next."""
     names = {"precision": "precision", "recall": "recall", "boundary_f_2px": "boundary F, 2 px"}
-    names |= {"ece": "calibration error"}
+    names |= {"ece": "ECE"}
     numbers = test[list(names)].apply(pd.to_numeric)  # read from a file, a score that does not exist is an empty text
     means = numbers.groupby(test.label).mean().rename(columns=names)
     shown = mine[["dataset", "f1", "low", "high", "images", "subjects"]].join(means, on="dataset")

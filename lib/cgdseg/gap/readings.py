@@ -145,5 +145,5 @@ def _people(ladder: pd.DataFrame) -> str:
         return f"Up to {means.index[-1]} real people in training bring nothing over as many steps without them."
     return (
         f"With {means.index[-1]} real people in training F1 moves by {gains.iloc[-1]:+.1f} points over as many steps "
-        f"without them; {half} of them already bring half of the most that any number brought."
+        f"without them; {half} of them already give half of the most that any number gave."
     )
