@@ -74,6 +74,12 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path):
         load_config(tmp_path / "bad.yaml")
 
 
+def test_a_backslash_in_double_quotes_is_told_apart(tmp_path):
+    (tmp_path / "bad.yaml").write_text('name: "^(p\\d+)_"')
+    with pytest.raises(ValueError, match="single quotes"):
+        load_config(tmp_path / "bad.yaml")
+
+
 def test_extending_changes_only_what_is_given(tmp_path):
     cfg, base = load_config(write(tmp_path / "mine.yaml", training={"epochs": 9})), load_config("smoke")
     assert cfg.name == "mine" and cfg.training.epochs == 9

@@ -97,5 +97,14 @@ def test_ends_by_proving_something(path):
 
 
 def test_every_notebook_says_what_it_reads():
-    """A forgotten rule of the Snakefile stops `cgdseg reports`; a forgotten Stage would run its notebook every time."""
-    assert {path.stem for path in FILES} == set(jobs.STAGES)
+    """A forgotten Stage would run its notebook every time, a forgotten rule never."""
+    unsaid = {path.stem for path in FILES} ^ set(jobs.STAGES)
+    assert not unsaid, f"{unsaid}: STAGES in lib/cgdseg/jobs.py must hold every notebook, and no other"
+    jobs.check_rules()
+
+
+def test_a_notebook_that_no_rule_runs_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs.paths, "NOTEBOOKS", tmp_path)
+    (tmp_path / "07_toy.ipynb").touch()
+    with pytest.raises(ValueError, match="no rule runs 07_toy: add one to the Snakefile"):
+        jobs.check_rules()

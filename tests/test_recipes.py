@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from cgdseg import paths
 from cgdseg.config import load_config
@@ -17,6 +18,13 @@ def test_a_config_of_a_recipe_is_valid(name, text, tmp_path):
     (tmp_path / name).write_text(text)
     cfg = load_config(tmp_path / name)
     assert cfg.name == name.removesuffix(".yaml") and cfg.runs()
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "data/README.md"])
+def test_settings_within_sentences_are_yaml(name):
+    fragments = re.findall(r"`(\w+: [^`]+)`", (paths.ROOT / name).read_text())
+    assert any(fragment.startswith("person:") for fragment in fragments)
+    assert all(isinstance(yaml.safe_load(fragment), dict) for fragment in fragments)
 
 
 def test_the_recipe_for_datasets_scores_photographs_with_every_run(tmp_path):

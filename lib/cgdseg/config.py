@@ -278,7 +278,8 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict:
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from None
+        hint = "; words with a backslash belong in single quotes" if "escape character" in str(error) else ""
+        raise ValueError(f"{path} is not YAML: {error}{hint}") from None
     if not isinstance(settings, dict):
         raise ValueError(f"{path} must hold `key: value` lines")
     base = settings.pop("extends", None)

@@ -248,6 +248,17 @@ def every_job(config: str | Path) -> list[Job]:
     return jobs
 
 
+def check_rules() -> None:
+    """Refuse a notebook that the Snakefile does not name: it would never run, and nothing would say so. ValueError."""
+    rules = (paths.ROOT / "Snakefile").read_text(encoding="utf-8")
+    for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb")):
+        if path.stem not in rules:
+            raise ValueError(
+                f"no rule runs {path.stem}: add one to the Snakefile and its stem to STEMS there, "
+                "and what it reads to STAGES in lib/cgdseg/jobs.py"
+            )
+
+
 def run_parameters(run: Run) -> Values:
     return dict(zip(RUN_PARAMETERS, (run.system, run.condition, run.seed), strict=True))
 

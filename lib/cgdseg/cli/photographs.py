@@ -57,8 +57,8 @@ def score(
     colour: Colours = (),
     json: Json = None,
 ):
-    """Score predictions against truth masks. Without --protocol: F1, IoU, precision, recall and MAE of each image at
-    its truth's size, and their mean.
+    """Score predictions against truth masks. Without --protocol: F1 and its company for each image at its truth's
+    size, and their mean.
 
     With --protocol, as a competition does, from Predictions/ and Binarised/:
     ssbc2025: each image at its own size, then their mean; only 255 is sclera

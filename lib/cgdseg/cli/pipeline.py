@@ -31,6 +31,7 @@ def reports(
 
     with one_line_errors():
         cfg = load_config(config)
+        jobs.check_rules()
         folder = paths.report_dir(cfg.name)
         with lock(folder / ".lock", paths.short(folder)):
             for stem, reason in jobs.sweep(cfg).items():
@@ -140,10 +141,10 @@ def _content(cfg: Config, name: str) -> str:
     if dataset.stand_in:
         return f"{dataset.stand_in.n_images:,} eyes that notebook 1 renders"
     if not dataset.folder.is_dir():
-        return f"NO FOLDER {dataset.folder}"
+        return f"NO FOLDER {dataset.folder}: correct its `root:`, or get it as data/README.md says"
     pairs, findings = read_layout(name, dataset)
     people = f" of {len({pair.subject for pair in pairs}):,} people" if dataset.domain == "real" else ""
     words = [f"{len(pairs):,} images with a mask{people} in {dataset.folder}"]
-    for finding in findings[:1]:
+    for finding in [each for each in findings if each.file == "."] or findings[:1]:
         words.append(f"{len(findings):,} finding(s), such as {finding.file}: {finding.reason}; {finding.mend}")
     return visible("; ".join(words))
