@@ -9,7 +9,7 @@ import torch
 from tiny_data import write_drawn_eyes
 
 from cgdseg import config, evaluation, paths, tables, training
-from cgdseg.data import cache, manifest, splits
+from cgdseg.data import cache, in_parallel, manifest, splits
 from cgdseg.gap import intervals, ladder, remedies
 from cgdseg.gap import readings as gap_readings
 from cgdseg.gap.remedies import Scored
@@ -201,7 +201,7 @@ def test_scored_images_keep_their_masks(cfg):
 
 def test_rungs_in_parallel_come_in_order():
     plan = [ladder.Rung(seed, (), ()) for seed in range(5)]
-    alone, together = (list(ladder._in_parallel(seed_of, plan, n)) for n in (1, 2))
+    alone, together = (list(in_parallel(seed_of, plan, n, heavy=True)) for n in (1, 2))
     assert alone == together == [0, 1, 2, 3, 4]
 
 

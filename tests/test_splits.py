@@ -140,6 +140,8 @@ def test_conditions_that_cannot_be(splits):
         make_splits(paper(), config(conditions={"c": ["Nowhere"]}))
     with pytest.raises(ValueError, match="needs SBVPI"):
         make_splits(paper()[lambda t: t["dataset"] != "SBVPI"], config())
+    with pytest.raises(ValueError, match="no train and no val images"):
+        make_splits(paper(), config(conditions={"nothing": []}))
     with pytest.raises(ValueError, match="condition real trains on MASD, which is test_only: drop one"):
         config(test_only=["MASD"], conditions={"real": ["MASD"]})
     lonely = config({"SynCROI": "synthetic"}, {"synthetic": ["SynCROI"]})

@@ -35,7 +35,7 @@ run = None"""
 END = "assert out.outputs\nout.finish()"
 AUDIT, MODEL, EVALUATION = "01_data_audit", "02_model", "04_evaluation"
 GAP, COMPARISON = "05_domain_gap", "06_comparison"
-TRAININGS = ["03_training.unet-synthetic-1"]
+TRAININGS = ["03_training.unet-synthetic-1", "03_training.unet-synthetic-2"]
 
 
 def write_notebook(path, *sources, parameters=None, end=END):
@@ -73,7 +73,7 @@ def write_tree(root):
     copy(ROOT / "Snakefile", root / "Snakefile")
     (package / "toy.py").write_text('"""Used by 03 alone."""\n\nRATE = 1\n')
     (root / "configs").mkdir()
-    (root / "configs/toy.yaml").write_text(f"# A toy of <four> eyes.\n{CONFIG.replace(', 2]', ']')}")
+    (root / "configs/toy.yaml").write_text(f"# A toy of <four> eyes.\n{CONFIG}")
     notebooks = root / "notebooks"
     two = [save("paths.manifest_csv(cfg.name)"), save("paths.splits_csv(cfg.name)")]
     write_notebook(notebooks / "01_data_audit.ipynb", *two)

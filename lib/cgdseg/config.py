@@ -188,6 +188,10 @@ class Config(Settings):
         """How a condition's images are split."""
         return self.splits.protocols.get(condition, self.splits.protocol)
 
+    def cgdsegs(self) -> dict[str, CGDSeg]:
+        """The systems that are forms of CGDSeg, by name."""
+        return {name: system for name, system in self.systems.items() if system.kind == "cgdseg"}
+
     def label(self, dataset: str) -> str:
         """The dataset's name as tables and figures print it; stand-ins are marked."""
         return f"{dataset} stand-in" if self.datasets[dataset].stand_in else dataset

@@ -221,11 +221,6 @@ def predict_cases(cfg: Config, run: Run, cases: pd.DataFrame) -> list[Case]:
     return shown
 
 
-def is_cgdseg(cfg: Config) -> dict[str, bool]:
-    """Which systems of the config are forms of CGDSeg, by name."""
-    return {name: settings.kind == "cgdseg" for name, settings in cfg.systems.items()}
-
-
 def trace_run(cfg: Config, run: Run, image_id: str) -> tuple[np.ndarray, dict]:
     """One image (H, W, 3) at the run's input size, and every module's output on it (`systems.trace`)."""
     segmenter = segmenter_of(cfg, run, device="cpu")  # its outputs are drawn

@@ -156,8 +156,9 @@ def make_job(notebook: str | Path, config: str | Path = "demo", parameters: dict
     path = find(notebook)
     config = str(config_path(config).resolve()) if Path(config).suffix else str(config)
     job = Job(path, config, load_config(config), check_parameters(path, {"CONFIG": config, **(parameters or {})}))
+    defaults = declared(path)
     for name in parameters or {}:
-        if job.values[name] != declared(path)[name]:  # a default such as "" may stand for a choice
+        if job.values[name] != defaults[name]:  # a default such as "" may stand for a choice
             _check_range(name, job.values[name], job.cfg)
     job.run  # noqa: B018  an unknown run raises here
     check_stand_ins(job.cfg)

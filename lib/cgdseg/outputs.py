@@ -82,10 +82,10 @@ class Outputs:
         path = self._drawn(figure, name, alt, caption, "svg" if svg else "png")
         if data is not None and not isinstance(data, str):
             data = self._save(data, f"{name}-data", f"Data of the figure: {caption}")[0].stem.removesuffix(self.suffix)
-        numbers = paths.tables_dir(self.config) / f"{data}{self.suffix}.csv"
-        link = _link(numbers) if data else ""
+        link = ""
         if data:
-            self.shown[portable(path)]["data"] = numbers.name
+            numbers = paths.tables_dir(self.config) / f"{data}{self.suffix}.csv"
+            self.shown[portable(path)]["data"], link = numbers.name, _link(numbers)
         full = "" if svg else _link(path)
         return Shown(figure_html(path, alt, caption, link, full), f"{caption}\n[{alt}]")
 

@@ -51,7 +51,6 @@ def write_cards(cfg: Config) -> Path | None:
     """Render the cards that notebooks wrote, datasets first, as one page; None where there is none.
 
     On a page a card is a section: its own headings are moved down, and the contents name cards only."""
-    from nbconvert.filters import markdown2html
     from nbformat.v4 import new_markdown_cell, new_notebook
 
     names = [f"data-{name}" for name in cfg.datasets] + [f"model-{run.name}" for run in cfg.runs()]
@@ -62,17 +61,17 @@ def write_cards(cfg: Config) -> Path | None:
     title = "# Cards\n\nWhat each dataset and each trained model is, for whoever meets it without its notebooks."
     notebook = new_notebook(cells=[new_markdown_cell(text) for text in (title, *moved)])
     page = {"config": cfg.name, "title": "Cards", "run": "", "fault": None, "facts": [], "files": {}}
-    page["contents"] = [entry for text in moved for entry in _contents(markdown2html(text)) if entry[0] == 2]
-    return _write(notebook, page, paths.html_dir(cfg.name) / "cards.html")
+    return _write(notebook, page, paths.html_dir(cfg.name) / "cards.html", deepest=2)
 
 
-def _write(notebook, page: dict, target: Path) -> Path:
+def _write(notebook, page: dict, target: Path, deepest: int = 3) -> Path:
+    """Render a notebook as a page; its contents name headings down to the level `deepest`."""
     from nbconvert import HTMLExporter
     from nbconvert.filters import markdown2html
 
-    markdown = [markdown2html(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
-    has_code = any(cell.cell_type == "code" for cell in notebook.cells)
-    page = {"contents": _contents("\n".join(markdown)), "has_code": has_code} | page
+    markdown = "\n".join(markdown2html(cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
+    page["contents"] = [heading for heading in _contents(markdown) if heading[0] <= deepest]
+    page["has_code"] = any(cell.cell_type == "code" for cell in notebook.cells)
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
     exporter.register_filter("gist", _gist)
     exporter.register_filter("framed", _framed)

@@ -35,7 +35,7 @@ def write_index(config: str | Path) -> Path:
         "stand_ins": f"Rendered eyes, not photographs: {', '.join(stand_ins)}. Tables call them stand-ins."
         if stand_ins
         else "",
-        "grounded": any(system.kind == "cgdseg" for system in cfg.systems.values()),
+        "grounded": bool(cfg.cgdsegs()),
         "results": _headlines(jobs),
         "cards_page": write_cards(cfg),
         "runs": _runs(cfg, jobs),
@@ -131,8 +131,7 @@ def _entry(job: Job) -> dict:
     about = json.loads(source.read_text())["metadata"].get("cgdseg", {}) if source else {}
     status = "failed" if "fault" in about else "done" if source else "waiting"
     return {
-        "label": job.run.name if job.run else "read the notebook",
-        "about": job.run.name if job.run else "",
+        "run": job.run.name if job.run else "",
         "page": f"{source.stem}.html" if source else None,
         "status": status,
         "words": "not run yet" if status == "waiting" else status,

@@ -18,10 +18,9 @@ POOLED = "pooled f1"  # the slides' test scores look like those of all pixels to
 def _rows(evidence: Evidence, condition: str, dataset: str | None) -> pd.DataFrame:
     """Rows of the summary for CGDSeg's runs of a condition: one test set, or their synthetic validation eyes."""
     cfg, table = evidence.cfg, evidence.summary
-    ours = [name for name, settings in cfg.systems.items() if settings.kind == "cgdseg"]
     label = cfg.label(dataset or "SynCROI") if (dataset or "SynCROI") in cfg.datasets else None
     part = "test" if dataset else "val"
-    chosen = table[table.system.isin(ours[:1]) & (table.condition == condition)]
+    chosen = table[table.system.isin(list(cfg.cgdsegs())[:1]) & (table.condition == condition)]
     return chosen[(chosen.part == part) & (chosen.dataset == label)]
 
 

@@ -135,7 +135,7 @@ def _use(cfg: Config, name: str) -> str:
 
 def _content(cfg: Config, name: str) -> str:
     """What lies in a dataset's folder, by file names alone; notebook 1 looks into the files."""
-    from cgdseg.data.layouts import read_layout
+    from cgdseg.data.layouts import in_short, read_layout
 
     dataset = cfg.datasets[name]
     if dataset.stand_in:
@@ -144,7 +144,5 @@ def _content(cfg: Config, name: str) -> str:
         return f"NO FOLDER {dataset.folder}: correct its `root:`, or get it as data/README.md says"
     pairs, findings = read_layout(name, dataset)
     people = f" of {len({pair.subject for pair in pairs}):,} people" if dataset.domain == "real" else ""
-    words = [f"{len(pairs):,} images with a mask{people} in {dataset.folder}"]
-    for finding in [each for each in findings if each.file == "."] or findings[:1]:
-        words.append(f"{len(findings):,} finding(s), such as {finding.file}: {finding.reason}; {finding.mend}")
-    return visible("; ".join(words))
+    there = f"{len(pairs):,} images with a mask{people} in {dataset.folder}"
+    return visible("; ".join(filter(None, [there, in_short(findings)])))

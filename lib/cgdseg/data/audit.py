@@ -11,7 +11,7 @@ import pandas as pd
 from cgdseg import paths
 from cgdseg.config import RGB, Config, Dataset
 from cgdseg.data.copies import from_files, near_copies
-from cgdseg.data.layouts import MOBIUS_NAME, SBVPI_NAME, SLD_NAME, subfolder, visible_files
+from cgdseg.data.layouts import MOBIUS_NAME, SBVPI_NAME, SLD_NAME, Finding, in_short, subfolder, visible_files
 from cgdseg.data.manifest import dataset_jobs, examine_all
 
 SHOWN = 10  # pairs that an error names
@@ -89,21 +89,12 @@ def guess_layout(folder: Path) -> dict[str, str]:
 def refuse_unusable(manifest: pd.DataFrame, findings: pd.DataFrame, cfg: Config) -> None:
     """Raise ValueError that names each dataset of which no image can be used, with what is mostly wrong with it."""
     problems = []
-    for name in cfg.datasets:
-        if not (manifest.dataset == name).any():
-            left_out = findings[(findings.dataset == name) & ~findings.used]
-            whole = [f"{row.reason}; {row.mend}" for row in left_out[left_out.file == "."].itertuples()]
-            files = left_out[left_out.file != "."]
-            if len(files):
-                commonest = files[files.reason == files.reason.mode()[0]]
-                first = commonest.iloc[0]
-                whole.append(
-                    f"{len(commonest):,} of {len(files):,} files, such as {first.file}: {first.reason}; {first.mend}"
-                )
-            problems.append(f"{name}: " + "; ".join(whole))
+    for name in cfg.datasets.keys() - set(manifest.dataset):
+        left_out = findings.loc[(findings.dataset == name) & ~findings.used, list(Finding._fields)]
+        problems.append(f"{name}: {in_short(list(map(Finding._make, left_out.itertuples(index=False))))}")
     if problems:
         csv = paths.short(paths.findings_csv(cfg.name))
-        raise ValueError("\n".join([f"no image is usable ({csv} has all reasons) of", *problems]))
+        raise ValueError("\n".join([f"no image is usable ({csv} has all reasons) of", *sorted(problems)]))
 
 
 def exact_duplicates(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -2,10 +2,11 @@
 
 training_set(cfg, run, cache, ids) -> Dataset; EpochSampler -> its order; first_entries -> some to look at."""
 
+import albumentations as A
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from cgdseg.config import Config, Run
+from cgdseg.config import Config, Run, Training
 from cgdseg.data.augment import slides_augmentation
 from cgdseg.data.cache import PixelCache, open_cache
 from cgdseg.data.dataset import EyeDataset
@@ -31,11 +32,12 @@ class EpochSampler(Sampler[int]):
 
 def training_set(cfg: Config, run: Run, cache: PixelCache, ids: list[str]) -> Dataset:
     """Eyes rendered afresh where the config streams them, else the images `ids`, augmented as it says."""
-    if cfg.streamed(run):
-        return RenderedEyes(cfg, run)
-    settings = cfg.training
-    augment = None if settings.augment == "none" else slides_augmentation(run.seed, settings.augment == "upright")
-    return EyeDataset(cache, ids, augment)
+    return RenderedEyes(cfg, run) if cfg.streamed(run) else EyeDataset(cache, ids, augmentation(cfg.training, run.seed))
+
+
+def augmentation(settings: Training, seed: int) -> A.Compose | None:
+    """What `settings.augment` asks for."""
+    return None if settings.augment == "none" else slides_augmentation(seed, settings.augment == "upright")
 
 
 def first_entries(cfg: Config, run: Run, n: int = 6) -> list[tuple[np.ndarray, np.ndarray]]:

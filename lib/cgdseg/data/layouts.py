@@ -83,6 +83,16 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
     return pairs, findings
 
 
+def in_short(findings: list[Finding]) -> str:
+    """What is wrong with a whole dataset, then with most of its files."""
+    words = [f"{each.reason}; {each.mend}" for each in findings if each.file == "."]
+    if files := [each for each in findings if each.file != "."]:
+        commonest = Counter(each.reason for each in files).most_common(1)[0][0]
+        same = [each for each in files if each.reason == commonest]
+        words.append(f"{len(same):,} of {len(files):,} files, such as {same[0].file}: {commonest}; {same[0].mend}")
+    return "; ".join(words)
+
+
 def _nameless(dataset: Dataset, pairs: list[Pair]) -> int:
     """How many images lie where nothing says whose they are."""
     if dataset.layout != "plain" or dataset.person:

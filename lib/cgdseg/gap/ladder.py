@@ -4,10 +4,7 @@ climb(cfg, run, tested) -> F1 of every tested image, for each k and seed. Every 
 k = 0 takes them on the source alone, so that more steps are not mistaken for more people."""
 
 import functools
-import multiprocessing
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +13,12 @@ import pandas as pd
 import torch
 from torch.utils.data import default_collate
 
-from cgdseg import checkpoints, live, paths
+from cgdseg import checkpoints, paths
 from cgdseg.config import Config, Run, digest
-from cgdseg.data.augment import slides_augmentation
+from cgdseg.data import in_parallel
 from cgdseg.data.cache import open_cache
 from cgdseg.data.dataset import EyeDataset
+from cgdseg.data.entries import augmentation
 from cgdseg.data.manifest import load_manifest, read_csv
 from cgdseg.data.splits import part_ids
 from cgdseg.evaluation import segmenter_of
@@ -77,27 +75,15 @@ def climb(cfg: Config, run: Run, tested: pd.DataFrame) -> pd.DataFrame:
     kept = {rung: paths.rung_csv(recipe(cfg, run, folder, rung, tested)) for rung in rungs(cfg, tested)}
     missing = [rung for rung, path in kept.items() if not path.exists()]
     job = functools.partial(_train_and_score, cfg, run, folder, tested)
-    with live.bar(total=len(missing), desc="real people", unit="training", leave=False) as bar:
-        for rung, table in zip(missing, _in_parallel(job, missing, cfg.workers), strict=True):
-            write_atomic(kept[rung], table.to_csv(index=False))
-            bar.update()
+    n_workers = 1 if torch.cuda.is_available() else cfg.workers  # a GPU trains one after the other
+    for rung, table in zip(missing, in_parallel(job, missing, n_workers, "real people", heavy=True), strict=True):
+        write_atomic(kept[rung], table.to_csv(index=False))
     tables = []
     for rung, path in kept.items():
         known = {"people": len(rung.people), "images": len(rung.image_ids), "seed": rung.seed}
         table = tested[["image_id", "label", "subject"]].merge(read_csv(path, ["image_id"]), on="image_id")
         tables.append(table.assign(**known))
     return pd.concat(tables, ignore_index=True)
-
-
-def _in_parallel(job: Callable[[Rung], pd.DataFrame], missing: list[Rung], n_workers: int) -> Iterator[pd.DataFrame]:
-    """The rungs' tables in order, each from a process of its own on CPUs; a GPU trains one after the other."""
-    n_workers = 1 if torch.cuda.is_available() else min(n_workers, len(missing))
-    if n_workers <= 1:
-        yield from map(job, missing)
-        return
-    # spawn: a forked child would inherit the locks of the parent's threads
-    with ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(job, missing)
 
 
 def recipe(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame) -> str:
@@ -124,9 +110,8 @@ def train_on(cfg: Config, run: Run, folder: Path, rung: Rung) -> Segmenter:
     source = list(dict.fromkeys(part_ids(cfg, run.condition, "train")))
     batch_size = cfg.gap.batch_size or cfg.training.batch_size
     settings = cfg.training.model_copy(update={"epochs": cfg.gap.steps})  # the schedule falls at each step
-    augment = slides_augmentation(rung.seed, settings.augment == "upright") if settings.augment != "none" else None
     trained, system, card = load_trained(folder)
-    eyes = EyeDataset(open_cache(cfg, system.input_size), [*source, *rung.image_ids], augment)
+    eyes = EyeDataset(open_cache(cfg, system.input_size), [*source, *rung.image_ids], augmentation(settings, rung.seed))
     accelerator = start_accelerator(settings)
     learner = new_learner(accelerator, system, settings, rung.seed)
     checkpoints.load_model(learner.model, checkpoints.model_tensors(trained))

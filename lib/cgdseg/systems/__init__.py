@@ -44,7 +44,7 @@ def shown_cgdseg(cfg: Config, name: str = "") -> tuple[str, CGDSeg]:
     """The CGDSeg of a config that notebook 2 takes apart: the one called `name`, else the first.
 
     Where the config has none it is that of the smoke config, at the input size of the config's first system."""
-    known = {key: settings for key, settings in cfg.systems.items() if settings.kind == "cgdseg"}
+    known = cfg.cgdsegs()
     if name and name not in known:
         raise ValueError(f"config {cfg.name} has no CGDSeg called {name}{nearest(name, known)}")
     if known:
