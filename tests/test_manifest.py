@@ -240,6 +240,8 @@ def test_bad_files_are_named_and_left_out(tmp_path):
     }.items():
         assert words in reasons.pop(file), file
     assert set(reasons) == {"Masks/105R_s_1.png"}  # lost its image with the new name
+    size = findings.set_index("file").mend["Masks/101R_s_1.png"]
+    assert "it is 64x48, and 101R_s_1.jpg is 48x64" in size
     kept = findings[findings["used"]]
     assert list(kept["file"]) == ["Masks/106L_s_1.png"] and "no sclera" in kept["reason"].item()
     assert findings["mend"].str.len().min() > 5
