@@ -8,9 +8,10 @@ it imports, its parameters and the settings it depends on: a job runs again when
 import os
 import sys
 
-from cgdseg import jobs, paths, report
-from cgdseg.config import digest, load_config
-from cgdseg.imports import code_digest
+from cgdseg import paths
+from cgdseg.config.reading import load_config
+from cgdseg.hashes import code_digest, digest
+from cgdseg.report import jobs, pages
 
 NAME = str(config.get("name", "demo"))
 cfg = load_config(NAME)
@@ -30,11 +31,11 @@ STEMS = [AUDIT, MODEL, *TRAININGS, EVALUATION, GAP, COMPARISON]
 
 # A text encoder of our own is no output either: its folder is named by a hash, and configs share it.
 ENCODER = f"{EXECUTED}/text_encoder.done"
-ENCODER_RECIPE = digest([jobs.text_encoders(cfg), code_digest(["cgdseg.pretraining"])])
+ENCODER_RECIPE = digest([cfg.text_encoders(), code_digest(["cgdseg.training.small_clip"])])
 
 
 def encoder(run=None):
-    return [ENCODER] if jobs.text_encoders(cfg, run) else []
+    return [ENCODER] if cfg.text_encoders(run) else []
 
 
 def receipt(stem):
@@ -67,7 +68,7 @@ rule index:
     output:
         INDEX,
     params:
-        look=report.look(),
+        look=pages.look(),
         settings=digest(cfg),
     shell:
         CGDSEG + " index --config {NAME:q}"
@@ -79,7 +80,7 @@ rule page:
     output:
         PAGES + "/{stem}.html",
     params:
-        look=report.look(),
+        look=pages.look(),
     shell:
         CGDSEG + " html --config {NAME:q} '{wildcards.stem}'"
 

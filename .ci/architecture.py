@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import networkx as nx
 
-from cgdseg.imports import imported
+from cgdseg.hashes import imported
 from cgdseg.paths import LIB, ROOT
 
 TARGET = ROOT / "reports" / "architecture.svg"

@@ -12,14 +12,15 @@ from measure import options, report
 from pydantic import TypeAdapter
 from tqdm import tqdm
 
-from cgdseg import checkpoints
-from cgdseg.config import System
-from cgdseg.eyes import LOOKS, render_eye
-from cgdseg.inference import Segmenter, load_segmenter
-from cgdseg.metrics import count_pixels, scores
+from cgdseg.config.systems import System
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.models import weights
+from cgdseg.models.predictor import Segmenter, load_segmenter
+from cgdseg.models.registry import build_system
+from cgdseg.models.weights import read_run
 from cgdseg.paths import RELEASE
-from cgdseg.systems import build_system
-from cgdseg.training import read_run
+from cgdseg.scoring.metrics import count_pixels, scores
 
 STREAM = 3_000_017  # eyes that nothing trained on
 FORMS = {
@@ -33,7 +34,7 @@ FORMS = {
 def plain(folder: Path) -> Segmenter:
     settings = TypeAdapter(System).validate_python(read_run(folder)["system"])
     model = build_system(settings)
-    checkpoints.load_model(model, checkpoints.load(folder / "best.safetensors")[0])
+    weights.load_model(model, weights.load(folder / "best.safetensors")[0])
     ready = load_segmenter(folder)
     shape = ready.input_size, ready.classes, ready.threshold, ready.temperature, ready.device, ready.mirrored
     return Segmenter("plain", model.eval().to(ready.device), *shape)

@@ -8,11 +8,12 @@ from measure import as_glibc_does, options, report, rivals, wait
 from slides import as_written
 from torch import nn
 
-from cgdseg.encoders import merge_lora
-from cgdseg.layers import fold_norms
-from cgdseg.memory import keep_freed_memory
-from cgdseg.systems import build_system
-from cgdseg.systems.cgdseg import CGDSeg, paper_size
+from cgdseg.models.cgdseg import CGDSeg
+from cgdseg.models.layers import fold_norms
+from cgdseg.models.lora import merge_lora
+from cgdseg.models.memory import keep_freed_memory
+from cgdseg.models.registry import build_system
+from cgdseg.studies.anatomy.cgdseg import paper_size
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

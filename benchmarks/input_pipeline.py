@@ -17,10 +17,11 @@ import torch
 from measure import by_turns, held, options, report
 from torch.utils.data import DataLoader, Dataset
 
+from cgdseg.data.batches import EyeDataset
 from cgdseg.data.cache import PixelCache
-from cgdseg.data.dataset import EyeDataset
 from cgdseg.data.images import resize_image, resize_labels
-from cgdseg.eyes import LOOKS, render_eye
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.looks import LOOKS
 
 SIDE, FILES, BATCH = 256, 200, 32
 GROWTH = ((1000, 1), (10_000, 1), (50_000, 1), (1000, 2), (1000, 4), (1000, 8))  # images, workers

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from cgdseg.memory import M_MMAP_MAX, M_TRIM_THRESHOLD
+from cgdseg.models.memory import M_MMAP_MAX, M_TRIM_THRESHOLD
 
 
 def by_turns(calls: dict[str, Callable[[], object]], rounds: int = 3, warm_up: int = 1) -> dict[str, float]:

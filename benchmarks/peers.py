@@ -9,12 +9,13 @@ from measure import by_turns, options, report
 from torch.utils.flop_counter import FlopCounterMode
 from transfer import SIZE, STUDIES
 
-from cgdseg.config import System, Training
-from cgdseg.layers import fold_norms
-from cgdseg.losses import dice_bce
-from cgdseg.memory import keep_freed_memory
-from cgdseg.systems import build_system
-from cgdseg.training import optimizer_for
+from cgdseg.config.schema import Training
+from cgdseg.config.systems import System
+from cgdseg.models.layers import fold_norms
+from cgdseg.models.memory import keep_freed_memory
+from cgdseg.models.registry import build_system
+from cgdseg.training.losses import dice_bce
+from cgdseg.training.session import optimizer_for
 
 BATCH, EPOCH = 16, 10_000  # images; the slides' epoch
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import cv2
 import torch
 
-from cgdseg.eyes import LOOKS, render_eye
-from cgdseg.inference import load_segmenter
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.models.predictor import load_segmenter
 
 SIZES = ((256, 256), (300, 400), (1200, 1600))  # (H, W)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cv2
 
-from cgdseg.eyes import LOOKS, render_eye
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.looks import LOOKS
 
 SIZES = ((150, 200), (300, 400))  # (H, W)
 

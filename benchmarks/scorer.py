@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from sklearn import metrics
 
-from cgdseg.eyes import LOOKS, render_eye
+from cgdseg.eyes import render_eye
 from cgdseg.eyes.geometry import SCLERA
-from cgdseg.ssbc import PROTOCOLS, Scorer
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.scoring.ssbc import PROTOCOLS, Scorer
 
 N_IMAGES, SIZE, ROUNDS = 100, (300, 400), 5
 

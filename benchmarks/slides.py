@@ -8,9 +8,9 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from cgdseg.grounding import CrossAttention
-from cgdseg.layers import Pyramid
-from cgdseg.systems.cgdseg import CGDSeg
+from cgdseg.models.cgdseg import CGDSeg
+from cgdseg.models.grounding import CrossAttention
+from cgdseg.models.layers import Pyramid
 
 
 class EnlargedFirst(Pyramid):

@@ -9,12 +9,12 @@ from slides import as_written
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cgdseg.config import Training
-from cgdseg.losses import dice_bce
-from cgdseg.memory import keep_freed_memory
-from cgdseg.systems import build_system
-from cgdseg.systems.cgdseg import paper_size
-from cgdseg.training import optimizer_for
+from cgdseg.config.schema import Training
+from cgdseg.models.memory import keep_freed_memory
+from cgdseg.models.registry import build_system
+from cgdseg.studies.anatomy.cgdseg import paper_size
+from cgdseg.training.losses import dice_bce
+from cgdseg.training.session import optimizer_for
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PEAK = 989e12  # FLOP/s of an H200 in bf16 by its data sheet

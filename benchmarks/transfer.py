@@ -21,30 +21,20 @@ import pandas as pd
 from tqdm import tqdm
 
 from cgdseg import paths
-from cgdseg.config import (
-    PARTS,
-    Backbone,
-    CGDSeg,
-    Config,
-    Dataset,
-    Run,
-    SegFormer,
-    SegNet,
-    Splits,
-    StandIn,
-    System,
-    TextEncoder,
-    Training,
-    UNet,
-)
+from cgdseg.config.base import PARTS
+from cgdseg.config.datasets import Dataset, StandIn
+from cgdseg.config.schema import Config, Run, Splits, Training
+from cgdseg.config.systems import Backbone, CGDSeg, SegFormer, SegNet, System, TextEncoder, UNet
 from cgdseg.data import cache, manifest, splits
 from cgdseg.data.standins import write_stand_in
-from cgdseg.eyes import GROUPS, LOOKS
-from cgdseg.inference import load_segmenter, score_photographs
-from cgdseg.layers import UPSAMPLERS
-from cgdseg.metrics import count_pixels, scores
-from cgdseg.release import predict_rows
-from cgdseg.training import run_dir, train
+from cgdseg.eyes.factors import GROUPS
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.folders.score import score_photographs
+from cgdseg.models.layers import UPSAMPLERS
+from cgdseg.models.predictor import load_segmenter, predict_rows
+from cgdseg.scoring.metrics import count_pixels, scores
+from cgdseg.training.loop import train
+from cgdseg.training.runs import run_folder
 
 SIZE = (96, 128)
 GREEN = (0, 255, 0)
@@ -136,7 +126,7 @@ def train_and_score(cfg: Config, run: Run, photos: Path | None) -> pd.DataFrame:
     """One row an image: `rendered` ones with everything varied, stored and never trained on, and any photographs."""
     cv2.setNumThreads(1)
     train(cfg, run)
-    segmenter = load_segmenter(run_dir(cfg, run))
+    segmenter = load_segmenter(run_folder(cfg, run))
     pixels = cache.open_cache(cfg, SIZE)
     rows = [row for row, image_id in enumerate(pixels.image_ids) if image_id.startswith(f"{ALL}/")]
     counts = count_pixels(predict_rows(segmenter, pixels.images[rows])[:, 0], pixels.labels[rows] == 1)

@@ -3,14 +3,15 @@
 import pytest
 from tiny_data import write_drawn_eyes
 
-from cgdseg import architectures, config, paths
+from cgdseg import paths
+from cgdseg.config import schema, systems
 from cgdseg.data import cache, manifest, splits
 
 
 @pytest.fixture
-def tiny_cgdseg() -> architectures.CGDSeg:
+def tiny_cgdseg() -> systems.CGDSeg:
     """CGDSeg at 32x48 with random encoders: same code, toy widths."""
-    return architectures.CGDSeg(
+    return systems.CGDSeg(
         input_size=(32, 48),
         backbone={"source": "random", "patch_size": 8, "hidden_size": 24, "n_layers": 2, "n_heads": 2, "lora_rank": 2},
         text={"source": "random", "width": 16},
@@ -25,14 +26,14 @@ def tiny_cgdseg() -> architectures.CGDSeg:
 
 
 @pytest.fixture
-def tiny_unet() -> architectures.UNet:
-    return architectures.UNet(input_size=(32, 48), channels=(4, 8))
+def tiny_unet() -> systems.UNet:
+    return systems.UNet(input_size=(32, 48), channels=(4, 8))
 
 
 @pytest.fixture
 def tiny_systems(tiny_cgdseg, tiny_unet) -> dict:
-    segformer = architectures.SegFormer(input_size=(32, 48), channels=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=16)
-    segnet = architectures.SegNet(input_size=(33, 47), channels=(4, 8, 8))  # odd at every stage
+    segformer = systems.SegFormer(input_size=(32, 48), channels=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=16)
+    segnet = systems.SegNet(input_size=(33, 47), channels=(4, 8, 8))  # odd at every stage
     return {"cgdseg": tiny_cgdseg, "unet": tiny_unet, "segnet": segnet, "segformer": segformer}
 
 
@@ -44,7 +45,7 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def tiny_config(home, tiny_cgdseg, tiny_unet) -> config.Config:
+def tiny_config(home, tiny_cgdseg, tiny_unet) -> schema.Config:
     """Two small datasets of drawn eyes, audited, split and decoded: ready to train."""
     for name, shift in (("Drawn", 0), ("Photos", 40)):
         write_drawn_eyes(home / name, n=12, shift=shift)
@@ -52,7 +53,7 @@ def tiny_config(home, tiny_cgdseg, tiny_unet) -> config.Config:
         "Drawn": {"layout": "plain", "root": "Drawn", "domain": "synthetic"},
         "Photos": {"layout": "plain", "root": "Photos", "domain": "real", "test_only": True},
     }
-    cfg = config.Config(
+    cfg = schema.Config(
         name="tiny",
         datasets=datasets,
         conditions={"synthetic": ("Drawn",)},

@@ -5,9 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from cgdseg import artefacts, plots
-from cgdseg.artefacts import beyond_the_grid, checkerboard_index, power_spectrum, response, smooth_noise
-from cgdseg.layers import UPSAMPLERS
+from cgdseg.figures import anatomy
+from cgdseg.models.layers import UPSAMPLERS
+from cgdseg.studies.anatomy import upsampling
+from cgdseg.studies.anatomy.upsampling import (
+    beyond_the_grid,
+    checkerboard_index,
+    power_spectrum,
+    response,
+    smooth_noise,
+)
 
 CONSTANT = torch.full((1, 3, 8, 6), 2.0)
 
@@ -68,19 +75,19 @@ def test_smooth_noise_is_smooth_and_fits_together_at_its_edges():
 
 def test_max_unpooling_keeps_each_value_once_and_scatters_it():
     features = torch.rand(2, 3, 8, 8) + 1
-    blocks = response(artefacts.MAX_UNPOOLING, features).unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (B, C, h, w, 4)
+    blocks = response(upsampling.MAX_UNPOOLING, features).unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (B, C, h, w, 4)
     assert torch.equal(blocks.sum(-1), features) and ((blocks > 0).sum(-1) == 1).all()
     assert set((blocks > 0).int().argmax(-1).flatten().tolist()) == {0, 1, 2, 3}
 
 
 def test_the_table_names_every_upsampler_and_is_read_and_drawn():
-    found = artefacts.table(seeds=range(2), channels=4)
-    assert found.upsampling.tolist() == [*UPSAMPLERS, artefacts.MAX_UNPOOLING]
+    found = upsampling.table(seeds=range(2), channels=4)
+    assert found.upsampling.tolist() == [*UPSAMPLERS, upsampling.MAX_UNPOOLING]
     assert (found.lowest <= found["checkerboard index"]).all() and (found["checkerboard index"] <= found.highest).all()
     assert found.parameters.tolist() == [0, 0, 0, 4 * 4 * 4 + 4, 9 * 4 * 4 + 4, 4 * 4 * 4 + 16, 0, 0]
-    lines = artefacts.read(found).splitlines()
+    lines = upsampling.read(found).splitlines()
     assert lines[0].endswith("`bilinear`, `nearest`, `bicubic`.") and "`bed-of-nails` (0.75)" in lines[1]
     assert "`transposed`" in lines[2] and lines[3].endswith("`transposed-overlap` (0.19).")
-    examples = artefacts.examples(found, seeds=range(2), channels=4)
+    examples = upsampling.examples(found, seeds=range(2), channels=4)
     assert [example.spectrum.shape for example in examples] == [(64, 64)] * 8
-    plt.close(plots.artefacts(examples))
+    plt.close(anatomy.artefacts(examples))

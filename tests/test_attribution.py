@@ -5,20 +5,22 @@ import itertools
 import numpy as np
 import pytest
 
-from cgdseg.eyes import LOOKS, SCLERA, render_eye
-from cgdseg.gap import attribution, moves
-from cgdseg.gap.attribution import FACTORS, Eyes
-from cgdseg.gap.moves import MOVES, Eye
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.geometry import SCLERA
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.studies.gap import attribution, moves
+from cgdseg.studies.gap.attribution import FACTORS, Eyes
+from cgdseg.studies.gap.moves import MOVES, MovedEye
 
 SIZE = (96, 128)
 
 
-def rendered(look="syncroi", n=6, seed=3) -> list[Eye]:
+def rendered(look="syncroi", n=6, seed=3) -> list[MovedEye]:
     eyes = [render_eye(LOOKS[look], seed, i, SIZE) for i in range(n)]
-    return [Eye(eye.image, eye.labels == SCLERA) for eye in eyes]
+    return [MovedEye(eye.image, eye.labels == SCLERA) for eye in eyes]
 
 
-def together(eyes: list[Eye]) -> Eyes:
+def together(eyes: list[MovedEye]) -> Eyes:
     return Eyes(np.stack([e.image for e in eyes]), np.stack([e.sclera for e in eyes]), np.arange(len(eyes)))
 
 
@@ -56,7 +58,7 @@ def test_a_smaller_eye_takes_its_mask_along(eye):
 
 
 def test_an_eye_without_sclera_stays_as_it_is(eye):
-    closed = Eye(eye.image, np.zeros(SIZE, bool))
+    closed = MovedEye(eye.image, np.zeros(SIZE, bool))
     for name in ("resolution", "reflections"):
         assert np.isnan(MOVES[name].measure(closed)).all()
         assert MOVES[name].apply(closed, np.array([0.5]), np.random.default_rng(0)) is closed
@@ -71,7 +73,7 @@ def test_noise_is_measured_in_grey_levels():
 
 
 def test_statistics_keep_to_their_own_factor(eye):
-    darker = Eye((eye.image * 0.6).astype(np.uint8), eye.sclera)
+    darker = MovedEye((eye.image * 0.6).astype(np.uint8), eye.sclera)
     assert MOVES["colour"].measure(darker) == pytest.approx(MOVES["colour"].measure(eye), abs=0.02)
     assert moves.sharpness(darker.image) == pytest.approx(moves.sharpness(eye.image), rel=0.03)
     noisy = MOVES["noise"].apply(eye, np.array([6.0]), np.random.default_rng(0))

@@ -20,7 +20,7 @@ from tiny_data import (
 )
 
 from cgdseg.data.audit import audit_folder, exact_duplicates, overlap, refuse_overlap, refuse_unusable
-from cgdseg.data.copies import COLUMNS, from_files, near_copies
+from cgdseg.data.copies import PAIR_COLUMNS, from_files, near_copies
 from cgdseg.data.manifest import build_manifest
 from cgdseg.data.splits import make_splits
 
@@ -133,7 +133,7 @@ def test_exact_duplicates_name_every_copy():
     ]
 
 
-NOTHING = pd.DataFrame(columns=COLUMNS)
+NOTHING = pd.DataFrame(columns=PAIR_COLUMNS)
 
 
 def test_overlap_shows_the_leak_of_the_published_protocol(tmp_path):

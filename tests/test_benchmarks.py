@@ -7,13 +7,17 @@ import pandas as pd
 import pytest
 import torch
 
-from cgdseg import paths, plots, tables
-from cgdseg.config import digest
+from cgdseg import paths
 from cgdseg.data.standins import stand_in_factors
-from cgdseg.eyes import GROUPS, LOOKS
-from cgdseg.layers import UPSAMPLERS
-from cgdseg.losses import dice_bce
-from cgdseg.systems import build_system, cost_table, parameter_counts
+from cgdseg.eyes.factors import GROUPS
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.figures.measured import cost_curves
+from cgdseg.hashes import digest
+from cgdseg.models.inspect import cost_table, parameter_counts
+from cgdseg.models.layers import UPSAMPLERS
+from cgdseg.models.registry import build_system
+from cgdseg.studies.anatomy import measured
+from cgdseg.training.losses import dice_bce
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +47,12 @@ def test_the_slides_code_gives_the_same_numbers(monkeypatch, tiny_cgdseg):
 
 def test_measured_results_have_tables():
     for name in ("train_step", "inference"):
-        table = tables.side_forms(name)
+        table = measured.side_forms(name)
         assert table.form[0] == "the slides' code" and table["times faster"][0] == 1
-        assert set(table.form) <= set(tables.FORMS.values()) and tables.measured(name)["machine"]
-    assert {row["peer"] for row in tables.peers().to_dict("records")} >= {"cgdseg", "unet_8M", "segformer_b0"}
-    assert "times faster" in set(tables.input_pipeline().quantity)
-    figure = plots.cost_curves(pd.read_csv(paths.RESULTS / "cost.csv"))
+        assert set(table.form) <= set(measured.CODE_FORMS.values()) and measured.measured(name)["machine"]
+    assert {row["peer"] for row in measured.peers().to_dict("records")} >= {"cgdseg", "unet_8M", "segformer_b0"}
+    assert "times faster" in set(measured.input_pipeline().quantity)
+    figure = cost_curves(pd.read_csv(paths.RESULTS / "cost.csv"))
     highest = [{line.get_color(): line.get_ydata().max() for line in axis.lines[:4]} for axis in figure.axes]
     slower = {max(colours, key=colours.get) for colours in highest if len(colours) > 1}
     assert len(slower) == 1  # one colour is one form's in every panel

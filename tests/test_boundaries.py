@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from cgdseg.boundaries import border, border_distances, border_scores
+from cgdseg.scoring.boundaries import border, border_distances, border_scores
 
 
 def square(row: int, column: int, side: int = 10, shape=(40, 60)) -> np.ndarray:

@@ -12,17 +12,20 @@ import pytest
 import torch
 from sklearn.metrics import precision_recall_fscore_support
 
-from cgdseg import live, plots, score_tables, systems
-from cgdseg.browser import failures, parts, prompts, stages, thresholds
+from cgdseg import loops
 from cgdseg.data.cache import open_cache
-from cgdseg.evaluation import Case
-from cgdseg.scoring import THRESHOLDS, Tally
+from cgdseg.figures.stages import stage_features
+from cgdseg.figures.widgets import failures, parts, prompts, stages, thresholds
+from cgdseg.models import registry
+from cgdseg.scoring.tally import THRESHOLDS, Tally
+from cgdseg.studies.scores import tables as score_tables
+from cgdseg.studies.scores.cases import Case
 
 
 @pytest.fixture
 def reader(monkeypatch):
     """Someone who sits in front of the kernel."""
-    monkeypatch.setattr(live, "someone_is_there", lambda: True)
+    monkeypatch.setattr(loops, "someone_is_there", lambda: True)
 
 
 def controls(widget):
@@ -59,10 +62,10 @@ def test_nothing_is_shown_to_nobody(tiny_config, tiny_cgdseg):
 
 def test_pictures_are_labelled_and_hostile_names_stay_words():
     grey, colours = np.zeros((4, 6)), np.ones((4, 6, 3))
-    html = parts.pictures([parts.Picture("<script>", grey, '" onload="'), parts.Picture("b", colours, "white")])
+    html = parts.pictures([parts.MenuPicture("<script>", grey, '" onload="'), parts.MenuPicture("b", colours, "white")])
     assert "<script>" not in html and 'alt="&quot; onload=&quot;"' in html and html.count("<img alt=") == 2
     assert picture_in(html).shape == (4, 6, 3) and html.count("pixelated") == 2
-    large = parts.pictures([parts.Picture("c", np.ones((900, 600, 3)), "white")], height=100)
+    large = parts.pictures([parts.MenuPicture("c", np.ones((900, 600, 3)), "white")], height=100)
     assert picture_in(large).shape == (200, 133, 3) and "pixelated" not in large
     assert parts.some(list("abcdef"), 3) == ["a", "c", "f"] and parts.some(["a"], 3) == ["a"]
 
@@ -183,7 +186,7 @@ def test_the_slider_moves_scores_and_mask_without_a_new_prediction(predicted, ti
 @pytest.fixture
 def model(tiny_cgdseg):
     torch.manual_seed(0)
-    return systems.build_system(tiny_cgdseg)
+    return registry.build_system(tiny_cgdseg)
 
 
 def test_every_stage_of_every_eye_is_seen_in_every_way(tiny_config, model, reader):
@@ -191,8 +194,8 @@ def test_every_stage_of_every_eye_is_seen_in_every_way(tiny_config, model, reade
     widget = stages.walk(pixels.image_ids, partial(stages.trace_eye, model, pixels))
     by = controls(widget)
     image, outputs = stages.trace_eye(model, pixels, by["eye"].value)
-    features = plots.stage_features(outputs)
-    assert by["stage"].options == tuple(features) and len(by["eye"].options) == parts.EYES
+    features = stage_features(outputs)
+    assert by["stage"].options == tuple(features) and len(by["eye"].options) == parts.MOST_EYES
     seen = set()
     for name, stage in features.items():
         by["stage"].value, by["channel"].value = name, 0
@@ -234,7 +237,7 @@ def picker(tiny_config, tiny_cgdseg, model, reader):
 
 def test_each_phrase_and_each_token_has_a_map(picker):
     by = controls(picker)
-    assert by["form"].options == tuple(prompts.FORMS) and "knows nothing of what it says" in said(picker)[0]
+    assert by["form"].options == tuple(prompts.ASKABLE) and "knows nothing of what it says" in said(picker)[0]
     by["phrases"].value = " one   two\nthree\n\nthree\n"
     names = [caption.split(":")[0] for caption in captions(picker)]
     assert names == ["the image", "one two", "three"]
@@ -265,7 +268,7 @@ def test_a_single_key_gets_everything(picker):
 
 def test_the_same_form_gives_the_same_maps_and_shares_add_up(tiny_cgdseg, model):
     image = np.random.default_rng(0).integers(0, 255, (32, 48, 3), dtype=np.uint8)
-    for form in prompts.FORMS:
+    for form in prompts.ASKABLE:
         state = torch.random.get_rng_state()
         (names, maps), again = (prompts.maps_of(tiny_cgdseg, model, image, form, ["a b", "c"]) for _ in range(2))
         assert len(names) == len(maps) and np.allclose(maps.sum(0), 1, atol=1e-5) and np.array_equal(maps, again[1])
@@ -279,7 +282,7 @@ def test_an_encoder_of_our_own_is_asked_first(tiny_config, tiny_cgdseg, model, m
         asked.append(phrases)
         return torch.rand(1, len(phrases), 4, 6)
 
-    monkeypatch.setattr(prompts, "pretrained", lambda settings: "folder")
+    monkeypatch.setattr(prompts, "found_encoder", lambda settings: "folder")
     monkeypatch.setattr(prompts, "phrase_maps", maps)
     ours = tiny_cgdseg.model_copy(update={"text": tiny_cgdseg.text.model_copy(update={"source": "rendered"})})
     widget = prompts.pick(ours, model, open_cache(tiny_config, (32, 48)))

@@ -5,17 +5,17 @@ import pytest
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from cgdseg.calibration import (
+from cgdseg.scoring.calibration import (
     brier_scores,
     calibration_error,
     count_levels,
     error_of,
-    precision_recall,
-    reliability,
+    precision_recall_of,
     reliability_of,
+    reliability_of_pixels,
 )
-from cgdseg.metrics import f1_by_threshold
-from cgdseg.scoring import CALIBRATION, EVERY_SCORE, THRESHOLDS, Tally, levels_of
+from cgdseg.scoring.metrics import f1_by_threshold
+from cgdseg.scoring.tally import CALIBRATION, EVERY_SCORE, THRESHOLDS, Tally, levels_of
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def maps():
 def test_reliability_and_its_error_equal_scikit_learns(maps):
     probs, truth = maps
     found, said = calibration_curve(truth.ravel(), probs.ravel(), n_bins=10)
-    table = reliability(probs, truth)
+    table = reliability_of_pixels(probs, truth)
     assert np.allclose(table.found, found) and np.allclose(table.said, said, atol=1e-6)
     pixels = np.histogram(probs, bins=10, range=(0, 1))[0]
     expected = np.average(np.abs(said - found), weights=pixels)
@@ -58,21 +58,21 @@ def test_a_calibrated_foreground_has_no_error():
     rng = np.random.default_rng(0)
     probs = rng.beta(0.4, 1.5, 400_000)
     truth = rng.random(probs.shape) < probs
-    assert calibration_error(reliability(probs, truth), foreground=True) < 0.005
+    assert calibration_error(reliability_of_pixels(probs, truth), foreground=True) < 0.005
     near = truth | (probs >= 0.1)
-    assert calibration_error(reliability(probs[near], truth[near])) > 0.02
+    assert calibration_error(reliability_of_pixels(probs[near], truth[near])) > 0.02
 
 
 def test_where_nothing_is_said_there_is_no_foreground():
     nothing, truth = np.zeros((5, 6), np.float32), np.ones((5, 6), bool)
     assert brier_scores(nothing, truth)[0] == 1 and np.isnan(brier_scores(nothing, truth)[1])
-    assert np.isnan(calibration_error(reliability(nothing, truth), foreground=True))
+    assert np.isnan(calibration_error(reliability_of_pixels(nothing, truth), foreground=True))
 
 
 def test_levels_add_up_to_what_pixels_say(maps):
     probs, truth = maps
     levels = sum(count_levels(p, t) for p, t in zip(probs, truth, strict=True))
-    direct, summed = reliability(probs, truth), reliability_of(levels)
+    direct, summed = reliability_of_pixels(probs, truth), reliability_of(levels)
     assert np.allclose(direct.to_numpy(), summed.to_numpy(), atol=1e-6)
     for foreground in (False, True):
         expected = calibration_error(direct, foreground)
@@ -87,7 +87,7 @@ def test_every_percent_is_its_own_level(kind):
 
 def test_precision_and_recall_equal_scikit_learns(maps):
     probs, truth = np.floor(maps[0] * 100) / 100, maps[1]  # as coarse as the levels are
-    curve = precision_recall(count_levels(probs, truth))
+    curve = precision_recall_of(count_levels(probs, truth))
     for row in curve.iloc[[0, 10, 50, 90]].itertuples():
         predicted = probs.ravel() >= np.float32(row.threshold) - 1e-6
         assert row.precision == pytest.approx(sk.precision_score(truth.ravel(), predicted))

@@ -6,12 +6,17 @@ import json
 import pandas as pd
 import pytest
 
-from cgdseg import cards, comparison, evaluation, paths, report, tables, training
-from cgdseg.config import StandIn
-from cgdseg.data.copies import COLUMNS
+from cgdseg import paths
+from cgdseg.config.datasets import StandIn
+from cgdseg.data.copies import PAIR_COLUMNS
 from cgdseg.data.manifest import load_findings, load_manifest, save_manifest
 from cgdseg.data.splits import load_splits, make_splits
 from cgdseg.files import write_atomic
+from cgdseg.report import cards
+from cgdseg.report import pages as report
+from cgdseg.studies import audit, comparison
+from cgdseg.studies.scores import evaluation, tables
+from cgdseg.training import loop, runs
 
 HOSTILE = r"\<script>alert(1)</script> | \[x](javascript:alert(1)) `<b>`" + "\n# Card of another"
 
@@ -21,8 +26,8 @@ def data_card(cfg, name, near=(), changed=None, **changes):
     eyes = load_manifest(cfg)
     for column, value in (changed or {}).items():
         eyes.loc[eyes.index[-1], column] = value
-    copies = tables.duplicates(eyes, pd.DataFrame(near, columns=COLUMNS))
-    return cards.data_card(cfg, name, eyes, load_findings(cfg), copies, tables.parts(load_splits(cfg), eyes, cfg))
+    copies = audit.duplicates(eyes, pd.DataFrame(near, columns=PAIR_COLUMNS))
+    return cards.data_card(cfg, name, eyes, load_findings(cfg), copies, audit.split_counts(load_splits(cfg), eyes, cfg))
 
 
 def row(card, name) -> str:
@@ -103,14 +108,14 @@ def test_a_model_card_says_what_it_scores_and_what_it_is_not(tiny_config, protoc
     eyes.loc[eyes.image_id == eyes.image_id.iloc[-1], "sclera"] = 0.0
     save_manifest(cfg, eyes, load_findings(cfg))
     make_splits(eyes, cfg).to_csv(paths.splits_csv(cfg.name), index=False)
-    history = training.train(cfg, run)
-    training.write_run_card(cfg, run, history)
+    history = loop.train(cfg, run)
+    runs.write_run_card(cfg, run, history)
     evaluation.evaluate_runs(cfg).scores.to_csv(paths.scores_csv(cfg.name), index=False)
     scores = pd.read_csv(paths.scores_csv(cfg.name), keep_default_na=False)  # as notebook 6 does
     scores["boundary_f_2px"] = scores.boundary_f_2px.astype(object)
     scores.loc[scores.index[-1], "boundary_f_2px"] = ""  # neither image nor prediction has a border
-    references = evaluation.cross_domain(evaluation.evaluate_references(cfg).scores)
-    compared = comparison.compare(cfg, evaluation.cross_domain(scores), references, n_timed=1)
+    references = tables.mean_scores(evaluation.evaluate_references(cfg).scores)
+    compared = comparison.compare_trainings(cfg, tables.mean_scores(scores), references, n_timed=1)
     card = cards.model_card(cfg, run, compared, scores)
     mine, test = compared[compared.run == run.name].iloc[0], scores[scores.part == "test"]
     assert f"| Photos | {mine.f1:.4f} |" in card and f"score at most {test.f1.quantile(0.1):.4f}" in card

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from cgdseg.checkpoints import (
+from cgdseg.files import write_atomic
+from cgdseg.models.registry import build_system
+from cgdseg.models.weights import (
     KEPT,
     BrokenCheckpoint,
     epoch_path,
@@ -14,8 +16,6 @@ from cgdseg.checkpoints import (
     save,
     save_epoch,
 )
-from cgdseg.files import write_atomic
-from cgdseg.systems import build_system
 
 
 @pytest.fixture

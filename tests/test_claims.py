@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from cgdseg import claims
-from cgdseg.checks import words
-from cgdseg.checks.arithmetic import receptive_field
-from cgdseg.checks.evidence import NO_SCORES, Evidence
-from cgdseg.checks.judge import find, judge, run
-from cgdseg.checks.registry import CHECKS
-from cgdseg.claims import (
+from cgdseg.config.reading import load_config
+from cgdseg.paths import CLAIMS
+from cgdseg.scoring.metrics import scores
+from cgdseg.studies.claims import ledger, words
+from cgdseg.studies.claims.arithmetic import receptive_field
+from cgdseg.studies.claims.evidence import NO_SCORES, Evidence
+from cgdseg.studies.claims.judge import check_of, judge, run_check
+from cgdseg.studies.claims.ledger import (
     CONTRADICTED,
     INCONSISTENT,
     NOT_TESTABLE,
@@ -24,12 +25,10 @@ from cgdseg.claims import (
     Found,
     verdict,
 )
-from cgdseg.comparison import by_slide, causes, verdicts
-from cgdseg.config import load_config
-from cgdseg.metrics import scores
-from cgdseg.paths import CLAIMS
+from cgdseg.studies.claims.registry import CHECKS
+from cgdseg.studies.claims.tables import by_slide, causes, verdicts
 
-LEDGER = claims.load_claims()
+LEDGER = ledger.load_claims()
 IDS = [claim.id for claim in LEDGER]
 
 
@@ -63,7 +62,7 @@ def evidence() -> Evidence:
 
 @pytest.fixture(scope="module")
 def found(evidence) -> dict[str, Found]:
-    return {claim.id: run(claim, evidence) for claim in LEDGER}
+    return {claim.id: run_check(claim, evidence) for claim in LEDGER}
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +174,7 @@ def test_on_real_data_scores_decide(evidence):
     claim = next(c for c in LEDGER if c.id == "masd_f1_mixed").model_copy(update={"value": 0.5})
     real = Evidence(load_config("ssbc2026"), scores)
     assert judge([claim], real).verdict[0] == CONTRADICTED
-    same = claim.model_copy(update={"value": run(claim, real).value})
+    same = claim.model_copy(update={"value": run_check(claim, real).value})
     assert judge([same], real).verdict[0] == REPRODUCED
 
 
@@ -198,7 +197,7 @@ def test_a_bad_row_is_named(tmp_path, row, problem):
     path = tmp_path / "claims.yaml"
     path.write_text(yaml.safe_dump({"Some Slide": [row]}))
     with pytest.raises(ValueError, match=re.escape(problem)) as error:
-        claims.load_claims(path)
+        ledger.load_claims(path)
     assert "claims.yaml, slide 'Some Slide'" in str(error.value)
 
 
@@ -212,17 +211,17 @@ def test_a_bad_file_is_named(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=problem):
-            claims.load_claims(path)
+            ledger.load_claims(path)
 
 
 def test_a_row_that_names_no_check_or_wrong_arguments_is_named(evidence):
     claim = LEDGER[0]
     with pytest.raises(ValueError, match=f"claim {claim.id} names the test nothing"):
-        find(claim.model_copy(update={"test": "nothing"}))
+        check_of(claim.model_copy(update={"test": "nothing"}))
     with pytest.raises(ValueError, match=f"claim {claim.id}, test shape.*missing"):
-        find(claim.model_copy(update={"test": "shape", "args": {}}))
+        check_of(claim.model_copy(update={"test": "shape", "args": {}}))
     with pytest.raises(ValueError, match=f"claim {claim.id}, test shape.*nowhere"):
-        run(claim.model_copy(update={"test": "shape", "args": {"module": "nowhere"}}), evidence)
+        run_check(claim.model_copy(update={"test": "shape", "args": {"module": "nowhere"}}), evidence)
 
 
 def test_tables_and_sentences_count_every_claim(judged):
@@ -238,6 +237,6 @@ def test_tables_and_sentences_count_every_claim(judged):
 
 
 def test_values_in_words():
-    said = [claims.in_words(value, "m") for value in (3.0, 0.12345, 12345.678, (1.0, 2.5), None)]
+    said = [ledger.in_words(value, "m") for value in (3.0, 0.12345, 12345.678, (1.0, 2.5), None)]
     assert said == ["3 m", "0.1235 m", "12,345.7 m", "1 to 2.5 m", "–"]
-    assert [claims.in_words(value) for value in (True, False, "1×2")] == ["holds", "does not hold", "1×2"]
+    assert [ledger.in_words(value) for value in (True, False, "1×2")] == ["holds", "does not hold", "1×2"]

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgdseg import claims, comparison, evaluation, plots, training
-from cgdseg.checks import words
-from cgdseg.systems import build_system
+from cgdseg.figures import comparison as plots
+from cgdseg.models.registry import build_system
+from cgdseg.studies import comparison
+from cgdseg.studies.claims import ledger
+from cgdseg.studies.scores import evaluation, tables
+from cgdseg.training import loop, runs
 
 SETS = ["MASD stand-in", "SBVPI stand-in"]
 
@@ -17,12 +20,12 @@ SETS = ["MASD stand-in", "SBVPI stand-in"]
 @pytest.fixture
 def compared(tiny_config):
     for run in tiny_config.runs():
-        training.write_run_card(tiny_config, run, training.train(tiny_config, run))
+        runs.write_run_card(tiny_config, run, loop.train(tiny_config, run))
     scores, references = (
         evaluate(tiny_config).scores for evaluate in (evaluation.evaluate_runs, evaluation.evaluate_references)
     )
-    summary, others = (evaluation.cross_domain(table) for table in (scores, references))
-    return tiny_config, comparison.compare(tiny_config, summary, others, n_timed=2)
+    summary, others = (tables.mean_scores(table) for table in (scores, references))
+    return tiny_config, comparison.compare_trainings(tiny_config, summary, others, n_timed=2)
 
 
 def test_a_row_a_run_and_test_set_with_its_cost(compared):
@@ -33,7 +36,7 @@ def test_a_row_a_run_and_test_set_with_its_cost(compared):
         model, row = build_system(cfg.systems[run.system]), rows.loc[run.name]
         assert row.parameters == sum(p.numel() for p in model.parameters())
         assert row.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
-        history = training.train(cfg, run)  # finished: it is only read
+        history = loop.train(cfg, run)  # finished: it is only read
         assert row["training minutes"] == pytest.approx(history.seconds.sum() / 60)
     assert np.isnan(rows.loc["release", "training minutes"]) and rows.loc["release", "parameters"] > 1e5
     assert rows.loc["ellipse", "parameters"] == 0
@@ -43,14 +46,14 @@ def test_a_row_a_run_and_test_set_with_its_cost(compared):
 def test_minutes_of_a_deleted_history_are_unknown(compared):
     cfg, _ = compared
     run = cfg.runs()[0]
-    (training.run_dir(cfg, run) / "history.jsonl").unlink()
+    (runs.run_folder(cfg, run) / "history.jsonl").unlink()
     costs = comparison.run_costs(cfg, run, comparison.sample_images(cfg, 1))
     assert np.isnan(costs["training minutes"]) and costs["parameters"] > 0
 
 
 def test_milliseconds_are_a_median():
     waits = iter([0.05, 0.001, 0.02, 0.001])  # the first does not count
-    measured = comparison.milliseconds(lambda image: time.sleep(next(waits)), [np.zeros(1)] * 3)
+    measured = comparison.median_milliseconds(lambda image: time.sleep(next(waits)), [np.zeros(1)] * 3)
     assert 0.9 < measured < 15
 
 
@@ -69,18 +72,18 @@ def drawn() -> pd.DataFrame:
 
 
 def test_the_comparison_in_words_names_the_best_and_what_it_cannot_be_told_from():
-    lines = words.read_comparison(drawn()).splitlines()
+    lines = comparison.read_comparison(drawn()).splitlines()
     assert len(lines) == 2 and "a-two-1 does best, with F1 0.900 (0.870 to 0.930)" in lines[0]
     assert "within its interval: a-three-1;" in lines[0] and "beside it release 0.950" in lines[0]
-    costs = words.read_costs(drawn())
+    costs = comparison.read_costs(drawn())
     assert "The longest training, a-three-1, took 3.0 minutes, the shortest, a-one-1, 1.0" in costs
-    assert "unknown" in words.read_costs(drawn().assign(**{"training minutes": np.nan}))
+    assert "unknown" in comparison.read_costs(drawn().assign(**{"training minutes": np.nan}))
 
 
 def test_the_table_for_reading_keeps_trainable_only_where_it_differs():
     table = drawn()
-    assert "trainable" not in comparison.for_reading(table)
-    assert "trainable" in comparison.for_reading(table.assign(trainable=5))
+    assert "trainable" not in comparison.trainings_for_reading(table)
+    assert "trainable" in comparison.trainings_for_reading(table.assign(trainable=5))
 
 
 def test_figures_have_a_panel_a_test_set_and_a_bar_a_slide():
@@ -89,7 +92,7 @@ def test_figures_have_a_panel_a_test_set_and_a_bar_a_slide():
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["a, 1.5M parameters", "one", "two", "three"]
     slides = ["First slide", "A slide whose title is far too long to stand beside a bar"]
-    grid = pd.DataFrame(1, index=slides, columns=list(claims.VERDICTS))
+    grid = pd.DataFrame(1, index=slides, columns=list(ledger.VERDICTS))
     bars = plots.verdicts_by_slide(grid)
     assert len(bars.axes[0].patches) == grid.size
     assert bars.legends[0].get_texts()[0].get_text() == "reproduced (2)"

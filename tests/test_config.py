@@ -5,9 +5,9 @@ import yaml
 from tiny_data import save_pair
 from typer.testing import CliRunner
 
-from cgdseg import config
-from cgdseg.cli import app
-from cgdseg.config import load_config
+from cgdseg.cli.shared import app
+from cgdseg.config import systems
+from cgdseg.config.reading import load_config
 from cgdseg.paths import CONFIGS
 
 ALL = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -129,7 +129,7 @@ def test_stand_ins_are_labelled():
     cfg = load_config("smoke")
     assert cfg.label("MASD") == "MASD stand-in"
     assert load_config("ssbc2026").label("MASD") == "MASD"
-    assert isinstance(cfg.systems["cgdseg"], config.CGDSeg)
+    assert isinstance(cfg.systems["cgdseg"], systems.CGDSeg)
 
 
 def test_the_command_line_judges_configs(tmp_path):

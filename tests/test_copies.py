@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cgdseg import plots, tables
-from cgdseg.data import copies, radius
-from cgdseg.eyes import LOOKS, render_eye
+from cgdseg.data import copies
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.figures import audit as plots
+from cgdseg.studies import audit
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def eyes() -> dict[str, np.ndarray]:
 
 def listed(pictures: dict[str, np.ndarray]) -> pd.DataFrame:
     """A manifest of pictures, each of a person of its own."""
-    table = pd.DataFrame({"image_id": list(pictures), "phash": [copies.fingerprint(p) for p in pictures.values()]})
+    table = pd.DataFrame({"image_id": list(pictures), "phash": [copies.perceptual_hash(p) for p in pictures.values()]})
     return table.assign(subject=table.image_id, image_sha256=table.image_id)
 
 
@@ -49,9 +51,9 @@ def test_a_copy_is_found_in_each_symmetry(eyes, turn):
     assert pairs.turned[0] == turn and pairs.alike[0] > 0.98
 
 
-@pytest.mark.parametrize("change", [change for change in radius.CHANGES if change not in radius.BEYOND])
+@pytest.mark.parametrize("change", [change for change in copies.CHANGES if change not in copies.BEYOND])
 def test_a_changed_copy_is_found(eyes, change):
-    assert found(eyes | {"copy": radius.CHANGES[change](eyes["e05"])}).second.tolist() == ["e05"]
+    assert found(eyes | {"copy": copies.CHANGES[change](eyes["e05"])}).second.tolist() == ["e05"]
 
 
 def test_both_looks_decide(eyes, monkeypatch):
@@ -70,7 +72,7 @@ def test_the_same_bytes_are_no_near_copies(eyes):
 
 def test_symmetries_follow_exactly_from_one_code():
     square = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    turned = [copies.fingerprint(np.ascontiguousarray(turn(square))) for turn in copies.TURNS.values()]
+    turned = [copies.perceptual_hash(np.ascontiguousarray(turn(square))) for turn in copies.TURNS.values()]
     assert len(set(turned)) == 8
     one = copies.codes(pd.Series(turned))
     for row, distances in enumerate(zip(*copies._distances(one, one[:1]), strict=True)):
@@ -103,28 +105,28 @@ def test_the_code_is_a_perceptual_hash(eyes):
     for eye in eyes.values():
         theirs = imagehash.phash(Image.fromarray(cv2.resize(eye, (64, 64), interpolation=cv2.INTER_AREA)), 16).hash
         packed = np.packbits(copies._by_parity(theirs)).tobytes().hex()
-        assert copies.nearest(*copies.codes(pd.Series([copies.fingerprint(eye), packed]))[:, None]).item() < 26
+        assert copies.fewest_bits(*copies.codes(pd.Series([copies.perceptual_hash(eye), packed]))[:, None]).item() < 26
 
 
 def test_the_radius_is_measured(eyes):
-    measured = radius.calibrate(listed(eyes), eyes.__getitem__, n=12)
+    measured = copies.calibrate(listed(eyes), eyes.__getitem__, n=12)
     assert 20 < measured.radius < 90 and measured.missed() < 0.05
     assert measured.strangers.sum() == 24 * 23 / 2 and measured.strangers_within() < 0.01
     kinds = measured.copies.groupby("change").distance
     assert kinds.median()["half the size"] < kinds.median()["3 % cut off each side"] < measured.radius
-    table = tables.searched(measured).set_index("pair")
+    table = audit.searched(measured).set_index("pair")
     assert table["found %"]["half the size"] == 100 and table.pairs["two people"] == 276
     plt.close(plots.copies_and_strangers(measured))
 
 
 def test_copies_under_two_names_do_not_hide_themselves(eyes):
     planted = {f"x{name}": np.ascontiguousarray(jpeg(eye, 70)[:, ::-1]) for name, eye in eyes.items()}
-    clean = radius.calibrate(listed(eyes), eyes.__getitem__, n=12)
-    measured = radius.calibrate(listed(eyes | planted), (eyes | planted).__getitem__, n=12)
+    clean = copies.calibrate(listed(eyes), eyes.__getitem__, n=12)
+    measured = copies.calibrate(listed(eyes | planted), (eyes | planted).__getitem__, n=12)
     assert measured.strangers.sum() == 48 * 47 / 2 - 24 and measured.radius > clean.radius - 15
     assert len(found(eyes | planted, radius=measured.radius)) == 24
 
 
 def test_similar_people_lower_the_radius(eyes, monkeypatch):
-    monkeypatch.setattr(radius, "FALSE", -1.0)
-    assert radius.calibrate(listed(eyes), eyes.__getitem__, n=4).radius == 0
+    monkeypatch.setattr(copies, "FALSE", -1.0)
+    assert copies.calibrate(listed(eyes), eyes.__getitem__, n=4).radius == 0

@@ -15,12 +15,12 @@ from tiny_data import draw_eye, save, three_domains
 from torch.utils.data import DataLoader
 
 from cgdseg import paths
-from cgdseg.data import in_parallel
 from cgdseg.data.augment import SLIDES, QuarterTurn, apply_one, reseed, slides_augmentation
+from cgdseg.data.batches import EyeDataset
 from cgdseg.data.cache import PixelCache, build_cache, open_cache
-from cgdseg.data.dataset import EyeDataset
 from cgdseg.data.images import BadFile, read_image, read_labels, resize_image, resize_labels
 from cgdseg.data.manifest import build_manifest, save_manifest
+from cgdseg.loops import in_parallel
 
 SIZE = (40, 56)
 GEOMETRIC = {"horizontal flip", "vertical flip", "rotation", "quarter turn"}

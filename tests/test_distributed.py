@@ -13,16 +13,18 @@ import torch
 import yaml
 from accelerate import Accelerator
 from test_training import COMPARED, streaming, weights, with_training
-from two_processes import TOY, noting
+from two_processes import build_toy, noting
 
-from cgdseg import checkpoints, paths, training
+from cgdseg import paths
 from cgdseg.data import splits
+from cgdseg.data.batches import EyeDataset
 from cgdseg.data.cache import open_cache
-from cgdseg.data.dataset import EyeDataset
 from cgdseg.data.manifest import load_manifest
-from cgdseg.progress import read_history
-from cgdseg.systems import SYSTEMS, build_system
-from cgdseg.training import run_dir
+from cgdseg.models import weights as checkpoints
+from cgdseg.models.registry import build_system
+from cgdseg.models.zoo import unet
+from cgdseg.training import loop, session
+from cgdseg.training.runs import read_history, run_folder
 
 SCORES = ["val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled"]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -63,11 +65,11 @@ def test_two_processes_train_as_one(cases, tmp_path, monkeypatch):
     single, norms = {}, []
     with monkeypatch.context() as patch:
         patch.setattr(Accelerator, "clip_grad_norm_", noting(norms))
-        patch.setitem(SYSTEMS, "unet", TOY)
+        patch.setattr(unet, "build", build_toy)
         for name in ("files", "streamed"):
             cfg, run = cases[name], cases[name].run("unet", "synthetic", 42)
-            single[name] = training.train(cfg, run), weights(cfg, run)
-            shutil.rmtree(run_dir(cfg, run))
+            single[name] = loop.train(cfg, run), weights(cfg, run)
+            shutil.rmtree(run_folder(cfg, run))
 
     seen, printed = train_in_two_processes(cases, tmp_path / "cases")
 
@@ -78,7 +80,7 @@ def test_two_processes_train_as_one(cases, tmp_path, monkeypatch):
     assert len(norms) == 4 * 3 + 2 and seen[0]["norms"][: len(norms)] == pytest.approx(norms, rel=1e-5)
     for name, (history, expected) in single.items():
         cfg, run = cases[name], cases[name].run("unet", "synthetic", 42)
-        both = read_history(run_dir(cfg, run))
+        both = read_history(run_folder(cfg, run))
         assert history.val_f1.min() > 0.5  # or equal scores would say little
         pd.testing.assert_frame_equal(both[COMPARED], history[COMPARED], rtol=1e-5, atol=0)
         found = weights(cfg, run)
@@ -86,10 +88,10 @@ def test_two_processes_train_as_one(cases, tmp_path, monkeypatch):
 
     # CGDSeg's batch norm sees half a batch in each process here, so it learns a little differently: 5 %
     cfg, run = cases["cgdseg"], cases["cgdseg"].run("cgdseg", "synthetic", 42)
-    both = read_history(run_dir(cfg, run))
+    both = read_history(run_folder(cfg, run))
     assert_validated_as_by_one(cfg, run, both.loc[both.val_f1.idxmax()])
-    shutil.rmtree(run_dir(cfg, run))
-    assert both.train_loss.tolist() == pytest.approx(training.train(cfg, run).train_loss.tolist(), rel=0.05)
+    shutil.rmtree(run_folder(cfg, run))
+    assert both.train_loss.tolist() == pytest.approx(loop.train(cfg, run).train_loss.tolist(), rel=0.05)
 
 
 def assert_validated_as_by_one(cfg, run, row):
@@ -98,9 +100,9 @@ def assert_validated_as_by_one(cfg, run, row):
     model = build_system(system).to(memory_format=torch.channels_last)
     checkpoints.load_model(model, weights(cfg, run))
     dataset = EyeDataset(open_cache(cfg, system.input_size), splits.part_ids(cfg, run.condition, "val"))
-    accelerator = training.start_accelerator(cfg.training)
+    accelerator = session.start_accelerator(cfg.training)
     for batch_size in (4, 5):
         settings = cfg.training.model_copy(update={"batch_size": batch_size})
-        loader = training.make_loader(accelerator, dataset, settings)
-        alone = training.validate(accelerator, model, loader, settings, 1)
+        loader = session.make_loader(accelerator, dataset, settings)
+        alone = loop.validate(accelerator, model, loader, settings, 1)
         assert [alone[key] for key in SCORES] == pytest.approx([row[key] for key in SCORES], rel=1e-6)

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgdseg import evaluation, tables
-from cgdseg.gap import intervals
-from cgdseg.gap import readings as gap_readings
-from cgdseg.metrics import SCORES
+from cgdseg.scoring.metrics import SCORES
+from cgdseg.studies.gap import intervals, words
+from cgdseg.studies.gap import tables as gap_tables
+from cgdseg.studies.scores import tables
 
 
 def scored(cfg, condition, home, away, seed=0, n=60) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def scored(cfg, condition, home, away, seed=0, n=60) -> pd.DataFrame:
 def tables_of(tiny_config):
     def make(*runs):
         scores = pd.concat(runs, ignore_index=True)
-        gaps = evaluation.domain_gap(evaluation.cross_domain(scores), tiny_config)
+        gaps = intervals.domain_gap(tables.mean_scores(scores), tiny_config)
         return intervals.gap_intervals(gaps, scores, tiny_config), scores
 
     return make
@@ -39,25 +39,25 @@ def test_a_gap_has_an_interval_over_people(tiny_config, tables_of):
     assert row.low < row.gap < row.high
     means = scores[scores.part == "test"].groupby("subject").f1.mean()
     assert row.high - row.low == pytest.approx(2 * 1.96 * means.std() / np.sqrt(len(means)), rel=0.35)
-    assert "None of the intervals includes zero" in gap_readings.read_gaps(gaps)
-    assert list(tables.gaps(gaps).columns[-4:]) == ["low", "high", "images", "subjects"]
+    assert "None of the intervals includes zero" in words.read_gaps(gaps)
+    assert list(gap_tables.gaps(gaps).columns[-4:]) == ["low", "high", "images", "subjects"]
 
 
 def test_a_share_is_paired_and_undefined_without_a_gap(tiny_config, tables_of):
     """The same people are scored before and after: their differences drop out of the change."""
     before = scored(tiny_config, "synthetic", 0.9, 0.7)
     gaps, scores = tables_of(before, before.assign(run="unet-mixed", condition="mixed", f1=before.f1 + 0.1))
-    closed = intervals.closed_intervals(evaluation.gap_closed(gaps), scores, tiny_config).iloc[0]
+    closed = intervals.closed_intervals(intervals.gap_closed(gaps), scores, tiny_config).iloc[0]
     assert closed["change low"] == pytest.approx(0.1) and closed["change high"] == pytest.approx(0.1)
     assert closed["share low"] < closed["share won back"] < closed["share high"]
     assert closed["share won back"] == pytest.approx(closed.change / closed["gap synthetic"])
 
     level = scored(tiny_config, "synthetic", 0.7, 0.7)
     gaps, scores = tables_of(level, level.assign(run="unet-mixed", condition="mixed", f1=level.f1 + 0.1))
-    table = intervals.closed_intervals(evaluation.gap_closed(gaps), scores, tiny_config)
+    table = intervals.closed_intervals(intervals.gap_closed(gaps), scores, tiny_config)
     assert table[["share won back", "share low", "share high"]].isna().all(axis=None)
-    assert "undefined" in gap_readings.read_closed(table) and table["change low"].notna().all()
-    assert "may be no gap at all" in gap_readings.read_gaps(gaps)
+    assert "undefined" in words.read_closed(table) and table["change low"].notna().all()
+    assert "may be no gap at all" in words.read_gaps(gaps)
 
 
 def test_one_person_has_no_interval(tiny_config, tables_of):

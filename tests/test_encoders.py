@@ -7,17 +7,10 @@ import torch
 from peft import LoraConfig
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, Dinov2Config, Dinov2Model
 
-from cgdseg.config import Backbone, TextEncoder
-from cgdseg.encoders import (
-    add_lora,
-    build_patch_encoder,
-    encode_prompts,
-    encode_tokens,
-    merge_lora,
-    resize_positions,
-    token_names,
-    without_weights,
-)
+from cgdseg.config.systems import Backbone, TextEncoder
+from cgdseg.models.lora import add_lora, merge_lora
+from cgdseg.models.text import encode_prompts, encode_tokens, token_names
+from cgdseg.models.vision import backbone_without_weights, build_patch_encoder, resize_positions
 
 TINY = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14, "image_size": 70}
 
@@ -75,7 +68,7 @@ def test_lora_equals_a_fused_qkv_adapter(dinov2_folder):
 def test_lora_target_count_is_checked(monkeypatch):
     model = Dinov2Model(Dinov2Config(**TINY))
     monkeypatch.setattr(
-        "cgdseg.encoders.LoraConfig", lambda **kwargs: LoraConfig(**kwargs | {"target_modules": ["fc1"]})
+        "cgdseg.models.lora.LoraConfig", lambda **kwargs: LoraConfig(**kwargs | {"target_modules": ["fc1"]})
     )
     with pytest.raises(ValueError, match="LoRA found 2 projections, not 6"):
         add_lora(model, 4, 16.0)
@@ -167,7 +160,7 @@ def test_each_images_own_normalisation_makes_the_light_drop_out(dinov2_folder, n
 
 def test_a_local_folders_shape_is_found_without_its_weights(dinov2_folder):
     (dinov2_folder / "model.safetensors").unlink()
-    shape = without_weights(Backbone(source=str(dinov2_folder)))
+    shape = backbone_without_weights(Backbone(source=str(dinov2_folder)))
     assert (shape.source, shape.patch_size, shape.hidden_size, shape.n_layers, shape.n_heads) == (
         "random",
         14,

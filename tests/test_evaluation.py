@@ -6,16 +6,24 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cgdseg import evaluation, paths, plots, readings, score_tables, tables, training
-from cgdseg.metrics import pooled_scores
-from cgdseg.statistics import bootstrap_interval, crossed_interval, subject_means
+from cgdseg import paths
+from cgdseg.figures import curves, factors
+from cgdseg.figures import measured as draw_measured
+from cgdseg.figures import scores as plots
+from cgdseg.scoring.metrics import pooled_scores
+from cgdseg.scoring.statistics import bootstrap_interval, crossed_interval, subject_means
+from cgdseg.studies.anatomy import measured
+from cgdseg.studies.gap import intervals
+from cgdseg.studies.scores import cases as scores_cases
+from cgdseg.studies.scores import evaluation, tables
+from cgdseg.training import loop, runs
 
 
 @pytest.fixture
 def evaluated(tiny_config):
     for run in tiny_config.runs():
-        history = training.train(tiny_config, run)
-        training.write_run_card(tiny_config, run, history)
+        history = loop.train(tiny_config, run)
+        runs.write_run_card(tiny_config, run, history)
     found = evaluation.evaluate_runs(tiny_config)
     return tiny_config, found.scores, found.sweep
 
@@ -32,7 +40,7 @@ def test_every_image_is_scored_once_a_run(evaluated):
 
 def test_the_summary_agrees_with_its_rows(evaluated):
     _, scores, _ = evaluated
-    summary = evaluation.cross_domain(scores)
+    summary = tables.mean_scores(scores)
     for row in summary.itertuples():
         mine = scores[(scores.run == row.run) & (scores.part == row.part) & (scores.label == row.dataset)]
         assert row.f1 == pytest.approx(mine.f1.mean()) and row.images == len(mine)
@@ -43,20 +51,20 @@ def test_the_summary_agrees_with_its_rows(evaluated):
 
 def test_no_trained_run_names_its_maker(tiny_config):
     with pytest.raises(FileNotFoundError, match="03_training"):
-        evaluation.trained_runs(tiny_config)
+        runs.trained_runs(tiny_config)
 
 
 def test_cases_are_the_best_the_median_and_the_worst(evaluated):
     cfg, scores, _ = evaluated
     run = cfg.runs()[0]
     mine = scores[(scores.run == run.name) & (scores.part == "test")]
-    cases = evaluation.extremes(mine)
+    cases = scores_cases.extremes(mine)
     assert cases.f1.tolist() == [
         mine.f1.max(),
         mine.f1.sort_values(ascending=False).iloc[len(mine) // 2],
         mine.f1.min(),
     ]
-    shown = evaluation.predict_cases(cfg, run, cases)
+    shown = scores_cases.predict_cases(cfg, run, cases)
     assert [case.image.shape for case in shown] == [(36, 48, 3)] * 3
     assert [case.predicted.sum() for case in shown] == (cases.tp + cases.fp).tolist()
     plt.close(plots.case_gallery(shown))
@@ -66,20 +74,20 @@ def test_every_table_figure_and_reading_copes_with_two_runs_one_set_and_no_gaze(
     cfg, scores, sweep = evaluated
     references = evaluation.evaluate_references(cfg)
     everyone, best = pd.concat([scores, references.scores], ignore_index=True), "unet-synthetic-42"
-    test, persons = scores[scores.part == "test"], score_tables.people(scores)
-    assert len(score_tables.borders(everyone)) == len(score_tables.calibration(everyone, references.levels)) == 5
+    test, persons = scores[scores.part == "test"], tables.people(scores)
+    assert len(tables.borders(everyone)) == len(tables.calibration(everyone, references.levels)) == 5
     assert persons.groupby("run").images.sum().eq(12).all()
-    pairs = score_tables.differences(scores)
+    pairs = tables.differences(scores)
     assert pairs.dataset.tolist() == ["Photos"] and pairs.second.tolist() == ["unet-synthetic"]
     change = test.groupby("system").f1.mean().diff().iloc[-1]
     assert pairs.change[0] == pytest.approx(change)
     for figure in (
-        plots.differences(pairs),
-        plots.people(persons, best),
-        plots.factors(test, best),
-        plots.reliability(score_tables.reliability(references.levels)),
-        plots.precision_recall(score_tables.curves(references.levels), 0.5),
-        plots.threshold_sweep(sweep[sweep.part == "test"], 0.5),
+        factors.differences(pairs),
+        factors.people(persons, best),
+        factors.factors(test, best),
+        curves.reliability(tables.reliability(references.levels)),
+        curves.precision_recall(tables.curves(references.levels), 0.5),
+        curves.threshold_sweep(sweep[sweep.part == "test"], 0.5),
     ):
         assert any(axis.has_data() for axis in figure.axes)
         plt.close(figure)
@@ -88,7 +96,7 @@ def test_every_table_figure_and_reading_copes_with_two_runs_one_set_and_no_gaze(
 @pytest.mark.parametrize("span", [(610, 790), (22, 380), (0.5, 9000)])
 def test_labels_of_sharpness_do_not_meet(evaluated, span):
     test = evaluated[1][evaluated[1].part == "test"]
-    figure = plots.factors(test.assign(blur=np.geomspace(*span, len(test))), "unet-synthetic-42")
+    figure = factors.factors(test.assign(blur=np.geomspace(*span, len(test))), "unet-synthetic-42")
     figure.canvas.draw()
     labels = figure.axes[-1].get_xticklabels(which="both")
     boxes = sorted((box.x0, box.x1) for box in (label.get_window_extent() for label in labels if label.get_text()))
@@ -109,12 +117,12 @@ def test_gaps_are_the_slides_arithmetic(tiny_config):
         rows.append((condition, "cgdseg", condition, "val", "Drawn", val, 10))
         rows.append((condition, "cgdseg", condition, "test", "MASD", masd, 10))
         rows.append((condition, "cgdseg", condition, "test", "SBVPI", sbvpi, 10))
-    gaps = evaluation.domain_gap(summary_of(rows), tiny_config)
+    gaps = intervals.domain_gap(summary_of(rows), tiny_config)
     found = gaps.set_index(["condition", "dataset"]).gap
     assert found["synthetic", "MASD"] == pytest.approx(0.0976)  # the slides print 0.0917: their subtraction is off
     assert found["synthetic", "SBVPI"] == pytest.approx(0.1107)
     assert found["mixed", "MASD"] == pytest.approx(0.0183) and found["mixed", "SBVPI"] == pytest.approx(0.0393)
-    closed = evaluation.gap_closed(gaps).set_index("dataset")
+    closed = intervals.gap_closed(gaps).set_index("dataset")
     assert closed.change["MASD"] == pytest.approx(0.0751) and closed.change["SBVPI"] == pytest.approx(0.0672)
     assert closed["share won back"]["MASD"] == pytest.approx(0.0751 / 0.0976)
     assert closed["share closed"]["SBVPI"] == pytest.approx(0.645, abs=0.001)
@@ -122,7 +130,7 @@ def test_gaps_are_the_slides_arithmetic(tiny_config):
 
 
 def test_a_run_that_knows_the_test_people_is_not_the_best(tiny_config, monkeypatch):
-    monkeypatch.setattr(evaluation, "trained_runs", lambda cfg: cfg.runs())
+    monkeypatch.setattr(tables, "trained_runs", lambda cfg: cfg.runs())
     conditions = {"synthetic": ("Drawn",), "leaky": ("Drawn",)}
     cfg = tiny_config.model_copy(
         update={
@@ -132,8 +140,8 @@ def test_a_run_that_knows_the_test_people_is_not_the_best(tiny_config, monkeypat
     )
     rows = [(run.name, run.system, run.condition, "test", "Photos", 0.5, 10) for run in cfg.runs()]
     summary = summary_of(rows).assign(f1=[0.5, 0.9, 0.6, 0.8])
-    assert evaluation.best_run(cfg, summary).name == "unet-synthetic-42"
-    assert evaluation.best_run(cfg, summary[summary.condition == "leaky"]).name == "cgdseg-leaky-42"
+    assert tables.best_run(cfg, summary).name == "unet-synthetic-42"
+    assert tables.best_run(cfg, summary[summary.condition == "leaky"]).name == "cgdseg-leaky-42"
 
 
 def test_intervals_resample_people(tiny_config):
@@ -155,7 +163,7 @@ def test_the_run_card_is_small_and_the_same_each_time(evaluated):
     run = cfg.runs()[0]
     card = paths.run_card(cfg.name, run.name)
     before = card.read_bytes()
-    training.write_run_card(cfg, run, training.train(cfg, run))
+    runs.write_run_card(cfg, run, loop.train(cfg, run))
     assert card.read_bytes() == before and len(before) < 1000
 
 
@@ -163,7 +171,7 @@ def test_references_are_scored_like_runs_and_differ(tiny_config):
     table = evaluation.evaluate_references(tiny_config).scores
     assert table.groupby("run").size().to_dict() == {"ellipse": 12, "release": 12, "threshold": 12}
     assert table.f1.between(0, 1).all() and table.groupby("run").f1.mean().nunique() == 3
-    grid = tables.side_by_side(evaluation.cross_domain(table)).set_index("run")["Photos"]
+    grid = tables.side_by_side(tables.mean_scores(table)).set_index("run")["Photos"]
     assert grid.to_dict() == pytest.approx(table.groupby("run").f1.mean().to_dict())
     assert table[table.run == "threshold"].f1.mean() > 0.5  # the drawn eyes are white on skin
 
@@ -177,16 +185,16 @@ def study(change: float) -> pd.DataFrame:
 
 
 def test_a_study_is_read_as_changes_against_its_baseline():
-    table = tables.transfer(study(-0.25), "base")
+    table = measured.transfer(study(-0.25), "base")
     assert table.variant.tolist() == ["base", "worse"] and table.seeds.tolist() == [2, 2]
     assert table.loc[1, ["change", "low", "high"]].tolist() == pytest.approx([-0.25] * 3)
-    assert "worse: -25.0 points (-25.0 to -25.0)" in readings.read_transfer(table)
-    plt.close(plots.changes(table))
-    without = tables.transfer(study(-0.25).query("set == 'rendered'"), "base")
+    assert "worse: -25.0 points (-25.0 to -25.0)" in measured.read_transfer(table)
+    plt.close(draw_measured.changes(table))
+    without = measured.transfer(study(-0.25).query("set == 'rendered'"), "base")
     assert without.change[1] == pytest.approx(-0.25) and "photographs F1" not in without
-    assert "on rendered eyes. For 0 of 1" in readings.read_transfer(without)
-    assert "For 1 of 1 changes the interval includes zero." in readings.read_transfer(
-        tables.transfer(study(0.0), "base")
+    assert "on rendered eyes. For 0 of 1" in measured.read_transfer(without)
+    assert "For 1 of 1 changes the interval includes zero." in measured.read_transfer(
+        measured.transfer(study(0.0), "base")
     )
 
 
@@ -196,8 +204,8 @@ def test_language_is_read_against_random_text():
         (-0.1, "language harms in worse"),
         (0.0, "In none of the 1"),
     ):
-        table = tables.transfer(study(change), {"worse": "base"})
-        assert table.variant.tolist() == ["worse"] and words in readings.read_language(table)
+        table = measured.transfer(study(change), {"worse": "base"})
+        assert table.variant.tolist() == ["worse"] and words in measured.read_language(table)
 
 
 def test_the_crossed_interval_covers_what_rows_and_columns_might_have_been():
@@ -216,4 +224,4 @@ def test_weights_that_notebook_3_did_not_see_are_not_scored(evaluated):
     card = paths.run_card(cfg.name, run.name)
     card.write_text(card.read_text().replace('"weights_sha256": "', '"weights_sha256": "0'))
     with pytest.raises(ValueError, match="03_training"):
-        evaluation.segmenter_of(cfg, run)
+        runs.segmenter_of(cfg, run)

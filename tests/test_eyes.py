@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from cgdseg.eyes import GROUPS, IRIS, LOOKS, OTHER, PUPIL, SCLERA, Eye, Factors, render_eye
+from cgdseg.eyes import Eye, render_eye
 from cgdseg.eyes.eyeball import R_MAX, _iris_table
-from cgdseg.eyes.factors import draw
-from cgdseg.eyes.geometry import build_scene
+from cgdseg.eyes.factors import GROUPS, Factors, draw
+from cgdseg.eyes.geometry import IRIS, OTHER, PUPIL, SCLERA, build_scene
+from cgdseg.eyes.looks import LOOKS
 
 SIZE = (75, 100)
 RANDOMISED = LOOKS["randomised"]

@@ -6,15 +6,17 @@ from typing import get_args
 import pytest
 import torch
 
-from cgdseg import config, grounding
-from cgdseg.grounding import Bias, CrossAttention, Similarity
-from cgdseg.losses import dice_bce
-from cgdseg.systems import build_system, offline_settings, parameter_table
+from cgdseg.config import systems
+from cgdseg.models.grounding import Bias, CrossAttention, Similarity
+from cgdseg.models.inspect import parameter_table
+from cgdseg.models.registry import build_system, offline_settings
+from cgdseg.studies.anatomy import grounding
+from cgdseg.training.losses import dice_bce
 
-FORMS = get_args(config.CGDSeg.model_fields["grounding"].annotation)
+FORMS = get_args(systems.CGDSeg.model_fields["grounding"].annotation)
 
 
-def build(settings: config.CGDSeg, form: str, seed: int = 0) -> torch.nn.Module:
+def build(settings: systems.CGDSeg, form: str, seed: int = 0) -> torch.nn.Module:
     torch.manual_seed(seed)
     model = build_system(settings.model_copy(update={"grounding": form})).eval()
     if form == "bias":
@@ -97,7 +99,7 @@ def test_without_text_the_prompts_do_not_matter(tiny_cgdseg, form):
 
 
 def test_forms_are_compared_on_the_same_patches(tiny_cgdseg):
-    table = grounding.compare(tiny_cgdseg, torch.randn(2, 32, 6, 8)).set_index("form")
+    table = grounding.compare_groundings(tiny_cgdseg, torch.randn(2, 32, 6, 8)).set_index("form")
     assert set(table.index) == set(FORMS)
     for form in ("anchor", "random"):
         assert table.loc[form, "keys"] == 1 and table.loc[form, "differs by"] == 0
@@ -105,7 +107,7 @@ def test_forms_are_compared_on_the_same_patches(tiny_cgdseg):
     assert table.loc["prompts", "never learn"] == 32  # a bias of the keys moves all weights alike, and softmax drops it
     assert (table.loc[["prompts", "tokens", "similarity"], "differs by"] > 1e-3).all()
     assert table.loc["bias", "parameters"] == 3 * 32 and table.loc["none", "parameters"] == 0
-    said = grounding.read_comparison(table.reset_index())
+    said = grounding.read_groundings(table.reset_index())
     assert "`anchor`, `random`" in said and f"{2 * (32 * 32 + 32):,}" in said
     maps = grounding.weights_of(tiny_cgdseg, "similarity", torch.randn(1, 32, 6, 8))
     assert maps.shape == (7, 6, 8) and maps.sum(0) == pytest.approx(1)

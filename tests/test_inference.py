@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cgdseg import training
-from cgdseg.checkpoints import BrokenCheckpoint
-from cgdseg.cli import app
-from cgdseg.folders import BINARY, PROBABILITIES
-from cgdseg.inference import load_segmenter, predict_folder, score_folders
+from cgdseg.cli.shared import app
+from cgdseg.folders.pairing import BINARY, PROBABILITIES
+from cgdseg.folders.predict import predict_folder
+from cgdseg.folders.score import score_folders
+from cgdseg.models.predictor import load_segmenter
+from cgdseg.models.weights import BrokenCheckpoint
+from cgdseg.training import loop, runs
 
 
 @pytest.fixture
 def run_folder(tiny_config):
     run = tiny_config.run("unet", "synthetic", 42)
-    training.train(tiny_config, run)
-    return training.run_dir(tiny_config, run)
+    loop.train(tiny_config, run)
+    return runs.run_folder(tiny_config, run)
 
 
 @pytest.fixture

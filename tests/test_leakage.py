@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 from tiny_data import make_config
 
-from cgdseg import leakage, paths, plots, readings, tables
+from cgdseg import paths
+from cgdseg.figures import leakage as plots
+from cgdseg.studies import leakage
 
 CONDITIONS = {"mixed": ["Drawn", "Photos"], "published": ["Drawn", "Photos"], "synthetic": ["Drawn"]}
 
@@ -50,7 +52,7 @@ def test_twins_differ_in_their_protocol_only():
 
 
 def test_planted_effects_come_back():
-    table = leakage.side_by_side(*study(image=0.06, person=0.03, data=0.01), config())
+    table = leakage.paired_scores(*study(image=0.06, person=0.03, data=0.01), config())
     same = leakage.same_images(table).set_index("dataset")
     assert same.change["Photos"] == pytest.approx(0.06 * 0.9 + 0.04, abs=0.01) and same.p["Photos"] < 0.01
     assert same.change["Others"] == pytest.approx(0.01, abs=0.006)  # a set nobody trains on: more data, no leak
@@ -65,7 +67,7 @@ def test_planted_effects_come_back():
 
 def test_what_is_reported_is_a_plain_mean():
     scores, splits = study(image=0.05)
-    row = leakage.reported(leakage.side_by_side(scores, splits, config())).set_index("dataset").loc["Photos"]
+    row = leakage.reported(leakage.paired_scores(scores, splits, config())).set_index("dataset").loc["Photos"]
     means = scores[scores.label == "Photos"].groupby("condition").f1.mean()
     assert row["published f1"] == pytest.approx(means["published"])
     assert row["honest f1"] == pytest.approx(means["mixed"])
@@ -77,7 +79,7 @@ def test_without_leakage_the_interval_covers_zero():
     hits = [
         row.low < 0 < row.high
         for seed in range(40)
-        for row in leakage.reported(leakage.side_by_side(*study(seed=seed, n_people=12), config())).itertuples()
+        for row in leakage.reported(leakage.paired_scores(*study(seed=seed, n_people=12), config())).itertuples()
     ]
     assert np.mean(hits) > 0.8
 
@@ -87,34 +89,34 @@ def test_the_interval_knows_that_the_honest_people_are_among_all():
     scores, splits = study(noise=0)
     twice = scores[scores.condition == "published"].assign(condition="mixed")
     both = pd.concat([scores[scores.condition == "published"], twice])
-    row = leakage.reported(leakage.side_by_side(both, splits, config())).iloc[0]
+    row = leakage.reported(leakage.paired_scores(both, splits, config())).iloc[0]
     assert row.inflation == row.low == row.high == 0 and row["honest low"] < row["honest high"]
 
 
 def test_one_person_has_no_interval():
-    row = leakage.same_images(leakage.side_by_side(*study(n_people=2), config())).set_index("dataset").loc["Photos"]
+    row = leakage.same_images(leakage.paired_scores(*study(n_people=2), config())).set_index("dataset").loc["Photos"]
     assert row.subjects == 1 and np.isnan([row.low, row.high, row.p, row.effect]).all()
 
 
 def test_it_is_read_in_words_and_drawn():
-    table = leakage.side_by_side(*study(image=0.06, person=0.03, data=0.01), config())
+    table = leakage.paired_scores(*study(image=0.06, person=0.03, data=0.01), config())
     found = leakage.reported(table), leakage.same_images(table), leakage.by_exposure(table)
-    words = readings.read_leakage(*found)
+    words = leakage.read_leakage(*found)
     assert "unet on Photos: the inflation is +" in words and "90 % of these images and 100 % of these people" in words
     assert "unet on Others" in words and "this is what more training data is worth" in words
     assert "where it knew the person only by +" in words
-    assert "honest F1" in tables.leak_reported(found[0]) and len(tables.leak_exposure(found[2])) == 3
-    assert tables.leak_same(found[1])["% of images trained on"].tolist() == [90, 0]
+    assert "honest F1" in leakage.leak_reported(found[0]) and len(leakage.leak_exposure(found[2])) == 3
+    assert leakage.leak_same(found[1])["% of images trained on"].tolist() == [90, 0]
     plt.close(plots.leakage(found[0]))
 
 
 def test_nothing_to_compare_is_said():
     scores, splits = study()
     half = scores[scores.condition == "published"].assign(system="segnet")  # trained under one protocol only
-    found = leakage.side_by_side(pd.concat([scores, half]), splits, config())
+    found = leakage.paired_scores(pd.concat([scores, half]), splits, config())
     assert set(found.system) == {"unet"}
-    table = leakage.side_by_side(scores[scores.condition == "mixed"], splits, config())
+    table = leakage.paired_scores(scores[scores.condition == "mixed"], splits, config())
     found = leakage.reported(table), leakage.same_images(table), leakage.by_exposure(table)
-    assert all(frame.empty for frame in found) and "Nothing to compare" in readings.read_leakage(*found)
-    assert tables.leak_reported(found[0]).empty and tables.leak_same(found[1]).empty
+    assert all(frame.empty for frame in found) and "Nothing to compare" in leakage.read_leakage(*found)
+    assert leakage.leak_reported(found[0]).empty and leakage.leak_same(found[1]).empty
     plt.close(plots.leakage(found[0]))

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from cgdseg.losses import dice_bce, dice_bce_of_sums, pixel_sums
-from cgdseg.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
+from cgdseg.scoring.metrics import count_pixels, f1_by_threshold, pooled_scores, scores
+from cgdseg.training.losses import dice_bce, dice_bce_of_sums, pixel_sums
 
 
 def test_dice_bce_is_the_slides_formula():

@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import re, sys
 import numpy as np
-from cgdseg.memory import keep_freed_memory
+from cgdseg.models.memory import keep_freed_memory
 
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024

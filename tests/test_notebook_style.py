@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from cgdseg import jobs
+from cgdseg import paths
 from cgdseg.paths import NOTEBOOKS
+from cgdseg.report import jobs, stages
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 ABSOLUTE = re.compile(r"""(?:^|[\s"'(=`])(?:/(?:home|root|tmp|Users|mnt|work|opt|usr|var)/|[A-Z]:\\)""", flags=re.M)
@@ -98,13 +99,13 @@ def test_ends_by_proving_something(path):
 
 def test_every_notebook_says_what_it_reads():
     """A forgotten Stage would run its notebook every time, a forgotten rule never."""
-    unsaid = {path.stem for path in FILES} ^ set(jobs.STAGES)
+    unsaid = {path.stem for path in FILES} ^ set(stages.STAGES)
     assert not unsaid, f"{unsaid}: STAGES in lib/cgdseg/jobs.py must hold every notebook, and no other"
     jobs.check_rules()
 
 
 def test_a_notebook_that_no_rule_runs_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs.paths, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path)
     (tmp_path / "07_toy.ipynb").touch()
     with pytest.raises(ValueError, match="no rule runs 07_toy: add one to the Snakefile"):
         jobs.check_rules()

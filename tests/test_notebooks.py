@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 import toys
 
-from cgdseg import jobs, notebooks, paths
-from cgdseg.config import load_config
-from cgdseg.outputs import Outputs, to_json
+from cgdseg import paths
+from cgdseg.config.reading import load_config
+from cgdseg.report import jobs, runner
+from cgdseg.report.outputs import Outputs, to_json
 
 KERNEL_DIES = "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)"
 PAPERMILL_DIES = "import os, signal, time\n\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(9)"
@@ -51,8 +52,8 @@ def job(home, *sources, name="07_toy", given=None, **words):
 def test_no_false_success(home, fault):
     sources, message = FAULTS[fault]
     this = job(home, *sources)
-    with pytest.raises(notebooks.NotebookError) as caught:
-        notebooks.run_notebook(this, timeout_s=6 if fault == "out of time" else 60)
+    with pytest.raises(runner.NotebookError) as caught:
+        runner.run_notebook(this, timeout_s=6 if fault == "out of time" else 60)
     assert message in str(caught.value)
     assert not this.receipt.exists() and not this.executed.exists()
     about = json.loads(caught.value.failed.read_text())["metadata"]["cgdseg"]
@@ -60,15 +61,15 @@ def test_no_false_success(home, fault):
 
 
 def test_a_notebook_must_finish(home):
-    with pytest.raises(notebooks.NotebookError, match="did not call out.finish"):
-        notebooks.run_notebook(job(home, toys.table(), end="x = 1"))
+    with pytest.raises(runner.NotebookError, match="did not call out.finish"):
+        runner.run_notebook(job(home, toys.table(), end="x = 1"))
 
 
 def test_an_old_sentinel_proves_nothing(home):
     forged = to_json({"token": "", "outputs": {}, "shown": {}})
     source = f"path = paths.executed_dir(cfg.name) / '07_toy.done.json'\npath.write_text({forged!r})"
-    with pytest.raises(notebooks.NotebookError, match="another run"):
-        notebooks.run_notebook(job(home, source, end=None))
+    with pytest.raises(runner.NotebookError, match="another run"):
+        runner.run_notebook(job(home, source, end=None))
 
 
 LITERALS = {"N": 1, "RATE": 0.5, "TEXT": "a", "QUICK": True}
@@ -79,7 +80,7 @@ def test_success(home, capsys):
     given = {"N": "3", "RATE": "1e-05", "TEXT": "007", "QUICK": "false"}
     shown = "print(repr((N, RATE, TEXT, QUICK)))"
     this = job(home, toys.table(), shown, name="05_domain_gap", given=given, parameters=LITERALS)
-    notebooks.run_notebook(this)
+    runner.run_notebook(this)
     cells = jobs.cells(this.executed)
     assert "".join(cells[-2]["outputs"][0]["text"]).strip() == "(3, 1e-05, '007', False)"
     receipt = this.receipt.read_text()
@@ -87,7 +88,7 @@ def test_success(home, capsys):
     assert {path.suffix for path in this.executed.parent.iterdir()} == {".ipynb", ".json", ".lock"}
     this.receipt.unlink()  # as Snakemake does before a job
     capsys.readouterr()
-    notebooks.run_notebook(this)
+    runner.run_notebook(this)
     assert "keep" in capsys.readouterr().out and this.receipt.read_text() == receipt
     (home / "reports/toy/tables/numbers.csv").write_text("answer\n43\n")
     assert "changed by hand" in this.why()
@@ -178,18 +179,18 @@ def test_ledger(home):
 
 
 def test_a_kernel_that_does_not_start_gets_a_second_chance_and_no_third(home, monkeypatch):
-    this, papermill, calls = job(home, toys.table()), notebooks._papermill, []
+    this, papermill, calls = job(home, toys.table()), runner._papermill, []
 
     def busy_port(*words):
         calls.append(words)
         return (1, "ZMQError: Address already in use") if len(calls) == 1 else papermill(*words)
 
-    monkeypatch.setattr(notebooks, "_papermill", busy_port)
-    notebooks.run_notebook(this)
+    monkeypatch.setattr(runner, "_papermill", busy_port)
+    runner.run_notebook(this)
     assert this.receipt.exists() and len(calls) == 2
 
     calls.clear()
-    monkeypatch.setattr(notebooks, "_papermill", lambda *words: (calls.append(words), (1, "Address already in use"))[1])
-    with pytest.raises(notebooks.NotebookError, match="Address already in use"):
-        notebooks.run_notebook(job(home, toys.table(), name="08_toy"))
+    monkeypatch.setattr(runner, "_papermill", lambda *words: (calls.append(words), (1, "Address already in use"))[1])
+    with pytest.raises(runner.NotebookError, match="Address already in use"):
+        runner.run_notebook(job(home, toys.table(), name="08_toy"))
     assert len(calls) == 2

@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgdseg import live, paths
-from cgdseg.outputs import Outputs
+from cgdseg import loops, paths
+from cgdseg.report.outputs import Outputs
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_links_lead_from_a_page_to_its_files(out):
 def test_links_lead_from_an_open_notebook_to_the_same_files(out, monkeypatch, tmp_path):
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
-    monkeypatch.setattr(live, "someone_is_there", lambda: True)
+    monkeypatch.setattr(loops, "someone_is_there", lambda: True)
     for each in html(out):
         assert 'href="../reports/tiny/tables/f1.csv"' in each
         assert "background:#fff" in each  # curves are drawn without ground, and JupyterLab may be dark

@@ -5,10 +5,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from cgdseg import config, training
-from cgdseg.cli import app
+from cgdseg.cli.shared import app
+from cgdseg.config import schema
 from cgdseg.data import cache, manifest, splits
 from cgdseg.paths import ROOT
+from cgdseg.training import loop, runs
 
 PHOTOS = ROOT.parent / "shared" / "data" / "bioculargan"
 pytestmark = pytest.mark.skipif(not PHOTOS.is_dir(), reason="the licensed photographs are not beside this checkout")
@@ -19,7 +20,7 @@ COLOURS = {"sclera": (0, 255, 0), "iris": (0, 0, 255), "pupil": (255, 0, 0)}
 def cfg(tiny_config):
     photos = {"layout": "plain", "root": PHOTOS, "domain": "real", "test_only": True, "colours": COLOURS}
     photos |= {"images": "*.jpg", "masks": "{stem}_mask.png"}
-    return config.Config(
+    return schema.Config(
         **tiny_config.model_dump() | {"datasets": {**tiny_config.model_dump()["datasets"], "P": photos}}
     )
 
@@ -36,7 +37,7 @@ def test_they_are_read_whole_and_only_tested_on(cfg):
 
 def test_predict_score_and_audit_them(tiny_config, home):
     run = tiny_config.run("unet", "synthetic", 42)
-    training.train(tiny_config, run)
+    loop.train(tiny_config, run)
     out, result = home / "out", home / "scores.json"
     images = home / "only_images"
     images.mkdir()
@@ -47,7 +48,7 @@ def test_predict_score_and_audit_them(tiny_config, home):
         done = CliRunner().invoke(app, [str(word) for word in words])
         assert done.exit_code == 0, done.output
 
-    invoke("predict", "--run", training.run_dir(tiny_config, run), "--images", images, "--out", out)
+    invoke("predict", "--run", runs.run_folder(tiny_config, run), "--images", images, "--out", out)
     invoke("score", "--predictions", out, "--truth", PHOTOS, "--colour", "sclera=0,255,0", "--json", result)
     assert json.loads(result.read_text())["images"] == 8
     invoke("audit", PHOTOS, "--json", home / "audit.json")

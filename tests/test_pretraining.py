@@ -5,11 +5,15 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from cgdseg import jobs, pretraining
-from cgdseg.config import Pretraining, TextEncoder, load_config
-from cgdseg.encoders import encode_prompts, encode_tokens
-from cgdseg.eyes import LOOKS, SCLERA, render_eye
-from cgdseg.phrases import COLOURS, MEANINGS, NAMES, PHRASES, colour_name, masks, regions
+from cgdseg.config.reading import load_config
+from cgdseg.config.systems import Pretraining, TextEncoder
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.geometry import SCLERA
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.eyes.phrases import COLOURS, MEANINGS, NAMES, PHRASES, colour_name, masks, regions
+from cgdseg.models import small_clip as pretraining
+from cgdseg.models.text import encode_prompts, encode_tokens
+from cgdseg.training import small_clip
 
 TINY = Pretraining(eyes=60, epochs=1, batch_size=10, side=48, width=16, layers=1, text_layers=1)
 
@@ -46,7 +50,7 @@ def test_gaze_is_that_of_the_picture():
         drawn[12:28, column : column + 16] = 2
         return drawn
 
-    from cgdseg.phrases import _looks
+    from cgdseg.eyes.phrases import _looks
 
     assert [_looks(labels(c)) & {f"gaze {g}" for g in ("left", "straight ahead", "right")} for c in (12, 32, 52)] == [
         {"gaze left"},
@@ -62,9 +66,9 @@ def test_contrast_is_infonce_with_one_positive_and_shares_several():
         torch.nn.functional.cross_entropy(logits, torch.arange(5))
         + torch.nn.functional.cross_entropy(logits.T, torch.arange(5))
     ) / 2
-    assert torch.isclose(pretraining.contrast(logits, torch.eye(5).bool()), expected)
+    assert torch.isclose(small_clip.contrast(logits, torch.eye(5).bool()), expected)
     same = torch.ones(2, 2)  # two regions of one meaning: what cannot be told apart costs the entropy and no more
-    assert torch.isclose(pretraining.contrast(same, same.bool()), torch.tensor(2.0).log())
+    assert torch.isclose(small_clip.contrast(same, same.bool()), torch.tensor(2.0).log())
 
 
 def test_any_text_has_tokens():
@@ -76,10 +80,13 @@ def test_any_text_has_tokens():
 
 def test_an_encoder_is_made_once_and_read_as_clip_is(home, monkeypatch):
     text = TextEncoder(source="rendered", pretraining=TINY)
+    with pytest.raises(FileNotFoundError, match="run cgdseg text-encoder"):
+        encode_prompts(text)  # whoever asks for vectors trains nothing
+    folder = small_clip.pretrained(TINY)
     prompts = encode_prompts(text)
     assert prompts.shape == (4, 16) and torch.allclose(prompts.norm(dim=1), torch.ones(4))
-    monkeypatch.setattr(pretraining, "pretrain", lambda settings: pytest.fail("it was there"))
-    folder = pretraining.pretrained(TINY)
+    monkeypatch.setattr(small_clip, "pretrain", lambda settings: pytest.fail("it was there"))
+    assert small_clip.pretrained(TINY) == folder == pretraining.found_encoder(TINY)
     assert torch.equal(prompts, encode_prompts(TextEncoder(source=str(folder), revision=None)))
     assert encode_tokens(text).shape[1] == 16
     assert AutoTokenizer.from_pretrained(folder)("eye").input_ids
@@ -88,14 +95,14 @@ def test_an_encoder_is_made_once_and_read_as_clip_is(home, monkeypatch):
 
 
 def test_the_same_settings_give_the_same_weights():
-    first, second = (pretraining.pretrain(TINY)[0].state_dict() for _ in range(2))
+    first, second = (small_clip.pretrain(TINY)[0].state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_contrast_teaches_which_phrase_belongs_to_a_region():
     settings = TINY.model_copy(update={"eyes": 150, "epochs": 8, "width": 32, "lr": 5e-3})
-    model, tokenizer = pretraining.pretrain(settings)
-    images, weights, truths, owners = pretraining.render_regions(settings.model_copy(update={"eyes": 20, "seed": 1}))
+    model, tokenizer = small_clip.pretrain(settings)
+    images, weights, truths, owners = small_clip.render_regions(settings.model_copy(update={"eyes": 20, "seed": 1}))
     with torch.no_grad():
         seen = (pretraining.patch_features(model, images)[owners] * weights[..., None]).sum(1)
         said = pretraining.phrase_features(model, tokenizer, [f"{part} of the eye" for part in NAMES])
@@ -107,6 +114,6 @@ def test_contrast_teaches_which_phrase_belongs_to_a_region():
 
 def test_a_config_asks_for_its_encoders():
     demo = load_config("demo")
-    assert jobs.text_encoders(demo) == [demo.systems["cgdseg"].text.pretraining]
-    assert [bool(jobs.text_encoders(demo, run)) for run in demo.runs()] == [r.system == "cgdseg" for r in demo.runs()]
-    assert not jobs.text_encoders(load_config("smoke"))
+    assert demo.text_encoders() == [demo.systems["cgdseg"].text.pretraining]
+    assert [bool(demo.text_encoders(run)) for run in demo.runs()] == [r.system == "cgdseg" for r in demo.runs()]
+    assert not load_config("smoke").text_encoders()

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cgdseg.provenance import STAMP, Origin, stamp, unstamp
+from cgdseg.report.origin import STAMP, Origin, stamp, unstamp
 
 ORIGIN = Origin(
     "toy", "0123abcd", "f" * 40 + " with uncommitted changes", {"a-1": "a-1-77", "a-2": "a-2-88"}, {"a-1": 1, "a-2": 2}

@@ -6,11 +6,11 @@ import torch
 from accelerate.state import AcceleratorState
 from typer.testing import CliRunner
 
-from cgdseg import rehearsal, training
-from cgdseg.cli import app
-from cgdseg.config import load_config
-from cgdseg.rehearsal import rehearse
-from cgdseg.systems import parameter_counts
+from cgdseg.cli.shared import app
+from cgdseg.config.reading import load_config
+from cgdseg.models.inspect import parameter_counts
+from cgdseg.training import rehearsal, session
+from cgdseg.training.rehearsal import rehearse
 
 
 def changed(cfg, **changes):
@@ -24,7 +24,7 @@ def cfg():
 
 def test_it_takes_the_real_steps_and_leaves_nothing(cfg, home, monkeypatch):
     batches = []
-    step = training.train_step
+    step = session.train_step
     monkeypatch.setattr(rehearsal, "train_step", lambda *words: batches.append(words[1]) or step(*words))
     result = rehearse(changed(cfg, accumulate=2), cfg.runs()[0])
     assert [tuple(batch["images"].shape) for batch in batches] == [(8, 3, 48, 64)] * 4
@@ -66,6 +66,6 @@ def test_the_command_rehearses_trains_and_says_what_is_missing(home, monkeypatch
     assert code == 1 and "run notebooks/01_data_audit.ipynb first" in words
     code, words = said("--system", "other")
     assert code == 1 and "has no run other-synthetic-42; it has: cgdseg-synthetic-42" in words
-    monkeypatch.setattr(training, "dice_bce", lambda logits, *_: logits.sum() * float("nan"))
+    monkeypatch.setattr(session, "dice_bce", lambda logits, *_: logits.sum() * float("nan"))
     code, words = said("--dry-run")
     assert code == 1 and "lower training.lr" in words

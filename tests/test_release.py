@@ -10,27 +10,31 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cgdseg import paths, plots, release, training
-from cgdseg.baselines import BASELINES
-from cgdseg.calibration import calibration_error, fit_temperature, reliability
-from cgdseg.cli import app
-from cgdseg.config import StandIn
+from cgdseg import paths
+from cgdseg.cli.shared import app
+from cgdseg.config.datasets import StandIn
 from cgdseg.data import splits
 from cgdseg.data.manifest import load_manifest
-from cgdseg.eyes import LOOKS, render_eye
-from cgdseg.inference import load_segmenter
-from cgdseg.metrics import count_pixels, scores
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.figures import scores as plots
+from cgdseg.models.predictor import load_segmenter
+from cgdseg.models.zoo.baselines import BASELINES
+from cgdseg.report import release
+from cgdseg.scoring.calibration import calibration_error, fit_temperature, reliability_of_pixels
+from cgdseg.scoring.metrics import count_pixels, scores
+from cgdseg.training import loop, runs
 
 
 def test_reliability_counts_every_pixel_and_a_calibrated_map_has_no_error():
     rng = np.random.default_rng(0)
     probs = rng.random(400_000)
     truth = rng.random(400_000) < probs
-    table = reliability(probs, truth)
+    table = reliability_of_pixels(probs, truth)
     assert table.pixels.sum() == 400_000 and np.allclose(table.said, table.low + 0.05, atol=0.005)
     assert calibration_error(table) < 0.01
     overconfident = np.clip(2 * (probs - 0.5) + 0.5, 0, 1)
-    assert calibration_error(reliability(overconfident, truth)) > 0.1
+    assert calibration_error(reliability_of_pixels(overconfident, truth)) > 0.1
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -70,7 +74,7 @@ def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     tiny_config = tiny_config.model_copy(update=changes)
     splits.save_splits(tiny_config, splits.make_splits(load_manifest(tiny_config), tiny_config))
     run = tiny_config.run("unet", "synthetic", 42)
-    training.train(tiny_config, run)
+    loop.train(tiny_config, run)
     table, photographs = release.publish(tiny_config, run, home / "release", pairs(home / "photos"))
     card = (home / "release" / "MODEL_CARD.md").read_text()
     assert f"on {len(photographs)} photographs" in card and f"{photographs.model.mean():.4f}" in card
@@ -80,20 +84,20 @@ def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     segmenter = load_segmenter(home / "release")
     assert segmenter.mirrored == made["mirrored"]
     assert segmenter.temperature == made["temperature"] != 1
-    plain, image = load_segmenter(training.run_dir(tiny_config, run)), np.full((60, 80, 3), 120, np.uint8)
+    plain, image = load_segmenter(runs.run_folder(tiny_config, run)), np.full((60, 80, 3), 120, np.uint8)
     assert not np.allclose(segmenter.predict([image])[0], plain.predict([image])[0])
 
 
 def test_eyes_that_trained_or_chose_do_not_score(tiny_config, home):
     run = tiny_config.run("unet", "synthetic", 42)
-    training.train(tiny_config, run)
+    loop.train(tiny_config, run)
     with pytest.raises(ValueError, match="set training.stream"):
         release.publish(tiny_config, run, home / "release")
 
 
 def test_too_heavy_a_model_is_not_published(tiny_config, home, monkeypatch):
     run = tiny_config.run("unet", "synthetic", 42)
-    training.train(tiny_config, run)
+    loop.train(tiny_config, run)
     monkeypatch.setattr(release, "LIMIT_MB", 0.0)
     with pytest.raises(ValueError, match="train a smaller one"):
         release.publish(tiny_config, run, home / "release")
@@ -142,14 +146,14 @@ def test_predict_needs_no_training(tmp_path):
 
 def test_classes_need_a_model_that_knows_them(tiny_config, home):
     run = tiny_config.run("unet", "synthetic", 42)
-    training.train(tiny_config, run)
-    words = ["predict", "--run", str(training.run_dir(tiny_config, run)), "--images", str(home / "Photos" / "Images")]
+    loop.train(tiny_config, run)
+    words = ["predict", "--run", str(runs.run_folder(tiny_config, run)), "--images", str(home / "Photos" / "Images")]
     done = CliRunner().invoke(app, [*words, "--out", str(home / "out"), "--classes"])
     assert done.exit_code == 1 and "knows no iris" in done.output
 
 
 def test_masks_beside_their_images_are_not_predicted(tiny_config, home):
-    from cgdseg.folders import photographs
+    from cgdseg.folders.pairing import photographs
 
     folder = home / "Photos" / "Images"
     cv2.imwrite(str(folder / "3_mask.png"), np.zeros((8, 8), np.uint8))

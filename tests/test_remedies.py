@@ -8,15 +8,19 @@ import pytest
 import torch
 from tiny_data import write_drawn_eyes
 
-from cgdseg import config, evaluation, paths, tables, training
-from cgdseg.data import cache, in_parallel, manifest, splits
-from cgdseg.gap import intervals, ladder, remedies
-from cgdseg.gap import readings as gap_readings
-from cgdseg.gap.remedies import Scored
+from cgdseg import paths
+from cgdseg.config import schema
+from cgdseg.data import cache, manifest, splits
+from cgdseg.loops import in_parallel
+from cgdseg.scoring import tally
+from cgdseg.studies.gap import intervals, ladder, remedies, tables, words
+from cgdseg.studies.gap.remedies import Scored
+from cgdseg.studies.scores import evaluation
+from cgdseg.training import loop, runs
 
 
 @pytest.fixture
-def cfg(home, tiny_unet) -> config.Config:
+def cfg(home, tiny_unet) -> schema.Config:
     """Drawn eyes and photographs of twelve people, of whom some may be trained on; one run trained on the drawn."""
     for name, shift in (("Drawn", 0), ("Photos", 40)):
         write_drawn_eyes(home / name, n=14, shift=shift)
@@ -24,7 +28,7 @@ def cfg(home, tiny_unet) -> config.Config:
         "Drawn": {"layout": "plain", "root": "Drawn", "domain": "synthetic"},
         "Photos": {"layout": "plain", "root": "Photos", "domain": "real"},
     }
-    made = config.Config(
+    made = schema.Config(
         name="tiny",
         datasets=datasets,
         conditions={"synthetic": ("Drawn",), "mixed": ("Drawn", "Photos")},
@@ -39,7 +43,7 @@ def cfg(home, tiny_unet) -> config.Config:
     for size in {*made.input_sizes(), made.evaluation.size}:
         cache.build_cache(made, eyes, size, n_workers=1, progress=False)
     run = intervals.gap_run(made)
-    training.write_run_card(made, run, training.train(made, run))
+    runs.write_run_card(made, run, loop.train(made, run))
     return made
 
 
@@ -71,11 +75,11 @@ def test_the_best_threshold_is_the_best(pictures):
     probs = pictures[..., 0] / np.float32(255)
     truth = probs > 0.62
     best = remedies.best_threshold(probs, truth)
-    assert best in evaluation.THRESHOLDS and 0.55 <= best <= 0.7
+    assert best in tally.THRESHOLDS and 0.55 <= best <= 0.7
 
 
 def test_zooms_fall_back_into_place(cfg):
-    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
+    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
 
     class Brightness(torch.nn.Module):
         def forward(self, images):
@@ -94,9 +98,9 @@ def test_zooms_fall_back_into_place(cfg):
 
 
 def test_batch_norm_takes_the_statistics_of_other_images(cfg):
-    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
+    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
     eyes = intervals.draw_eyes(cfg, ("train", "val"))
-    images = remedies.load(cfg, segmenter, eyes.image_id[eyes.domain == "real"].tolist()).images
+    images = remedies.load_scored(cfg, segmenter, eyes.image_id[eyes.domain == "real"].tolist()).images
     adapted = remedies.with_statistics_of(segmenter, images)
     first = next(m for m in adapted.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
     seen = {}
@@ -112,7 +116,7 @@ def test_batch_norm_takes_the_statistics_of_other_images(cfg):
 
 def test_remedies_are_scored_like_notebook_4(cfg):
     run, eyes = intervals.gap_run(cfg), intervals.draw_eyes(cfg)
-    found, calibration = remedies.compare(cfg, run, eyes)
+    found, calibration = remedies.compare_remedies(cfg, run, eyes)
     scores = evaluation.evaluate_run(cfg, run).scores
     both = found[found.remedy == "none"].merge(scores, on="image_id")
     assert len(both) == (eyes.domain == "real").sum() and both.f1_x.tolist() == pytest.approx(both.f1_y.tolist())
@@ -120,23 +124,23 @@ def test_remedies_are_scored_like_notebook_4(cfg):
     assert kinds["batch-norm statistics (training images)"] == "target images"
     assert kinds["best threshold (oracle)"] == "target labels" and kinds["mirrored as well"] == "nothing of the target"
     mixed = cfg.run("unet", "mixed", run.seed)
-    training.write_run_card(cfg, mixed, training.train(cfg, mixed))
+    runs.write_run_card(cfg, mixed, loop.train(cfg, mixed))
     other = remedies.other_trainings(cfg, run, pd.concat([scores, scores.assign(condition="mixed", f1=0.5)]), eyes)
     assert set(other.remedy) == {"trained on mixed"} and set(other.looks_at) == {"target labels"}
-    table = remedies.changes(pd.concat([found, other]), 50).set_index("remedy")
+    table = remedies.remedy_changes(pd.concat([found, other]), 50).set_index("remedy")
     assert table.seconds["trained on mixed"] > 0 and table.times["trained on mixed"] == 1
     assert table.change["none"] == 0 and table.times["none"] == 1
     means = found.groupby("remedy").f1.mean()
     assert table.change["mirrored as well"] == pytest.approx(means["mirrored as well"] - means["none"])
     assert means["best threshold (oracle)"] >= means["none"] - 1e-12
-    assert "temperature of" in gap_readings.read_calibration(calibration)
+    assert "temperature of" in words.read_temperature(calibration)
 
 
 def test_unlabelled_images_are_not_the_tested_ones_where_there_are_others(cfg):
-    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
+    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
     images, whose = remedies.unlabelled_images(cfg, segmenter, "Photos")
     tested = intervals.draw_eyes(cfg).query("domain == 'real'")
-    shown = remedies.load(cfg, segmenter, tested.image_id.tolist()).images
+    shown = remedies.load_scored(cfg, segmenter, tested.image_id.tolist()).images
     assert whose == "training" and not {i.tobytes() for i in images} & {i.tobytes() for i in shown}
     alone = cfg.model_copy(update={"conditions": {"synthetic": ("Drawn",)}})
     splits.save_splits(alone, splits.make_splits(manifest.load_manifest(alone), alone))
@@ -165,7 +169,7 @@ def test_the_ladder_is_climbed_once(cfg, monkeypatch):
     cfg = cfg.model_copy(update={"workers": 1})  # other processes would not see where this test keeps its files
     found = ladder.climb(cfg, run, tested)
     assert len(found) == 6 * len(tested) and found.f1.between(0, 1).all()
-    folder = paths.run_dir(evaluation.segmenter_of(cfg, run).name)
+    folder = paths.run_dir(runs.segmenter_of(cfg, run).name)
     plan = ladder.rungs(cfg, tested)
     again = ladder.train_on(cfg, run, folder, plan[1])
     mine = found[(found.seed == 0) & (found.people == 2)]
@@ -176,26 +180,26 @@ def test_the_ladder_is_climbed_once(cfg, monkeypatch):
     monkeypatch.setattr(ladder, "train_on", None)
     assert ladder.climb(cfg, run, tested).equals(found)
     longer = cfg.model_copy(update={"gap": cfg.gap.model_copy(update={"steps": 3})})
-    recipes = {ladder.recipe(c, run, folder, r, tested) for c in (cfg, longer) for r in plan}
+    recipes = {ladder.rung_recipe(c, run, folder, r, tested) for c in (cfg, longer) for r in plan}
     assert len(recipes) == 12
 
     summed = ladder.summary(found, 50)
     assert summed.groupby("people").seed.nunique().tolist() == [2, 2, 2] and (summed.low <= summed.high).all()
-    assert tables.people(summed)["people trained on"].tolist() == sorted(set(summed.people))
+    assert tables.real_people(summed)["people trained on"].tolist() == sorted(set(summed.people))
 
 
 def test_people_are_read_against_as_many_steps_without_them():
     rows = [(k, seed, f1) for k, f1 in ((0, 0.5), (1, 0.62), (5, 0.7)) for seed in (0, 1)]
     rungs = pd.DataFrame(rows, columns=["people", "seed", "f1"]).assign(dataset="Photos", low=0, high=1)
-    text = gap_readings._people(rungs)
+    text = words._people(rungs)
     assert "5 real people" in text and "+20.0 points" in text and "1 of them" in text
-    assert "no real person" in gap_readings._people(rungs[rungs.people == 0])
-    assert "bring nothing" in gap_readings._people(rungs.assign(f1=0.9 - 0.1 * rungs.people))
+    assert "no real person" in words._people(rungs[rungs.people == 0])
+    assert "bring nothing" in words._people(rungs.assign(f1=0.9 - 0.1 * rungs.people))
 
 
 def test_scored_images_keep_their_masks(cfg):
-    segmenter = evaluation.segmenter_of(cfg, intervals.gap_run(cfg))
-    found = remedies.load(cfg, segmenter, intervals.draw_eyes(cfg).image_id.tolist())
+    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
+    found = remedies.load_scored(cfg, segmenter, intervals.draw_eyes(cfg).image_id.tolist())
     assert isinstance(found, Scored) and found.images.shape[1:] == (32, 48, 3) and found.sclera.shape[1:] == (36, 48)
 
 

@@ -11,9 +11,12 @@ import toys
 from nbformat.v4 import new_markdown_cell, new_output
 from PIL import Image
 
-from cgdseg import jobs, markup, paths, report, site
+from cgdseg import paths
+from cgdseg.figures import html as markup
 from cgdseg.files import write_atomic
-from cgdseg.outputs import to_json
+from cgdseg.report import index as site
+from cgdseg.report import jobs, pages
+from cgdseg.report.outputs import to_json
 
 HOSTILE = "<script>alert(1)</script>\"'"
 PROVENANCE = {"started": "2026-01-01T10:00:00+00:00", "seconds": 75.2, "commit": "abc", "versions": {"torch": "2.13.0"}}
@@ -62,7 +65,7 @@ class Page(html.parser.HTMLParser):
 def test_page(home):
     receipt = {"outputs": {HOSTILE: "0" * 64}, "parameters": {"CONFIG": HOSTILE}, "recipe": {"code": "1" * 64}}
     receipt["reads"] = {"data/cache/toy/manifest.csv": "2" * 64}
-    page = Page(report.write_page(executed(home, receipt=receipt)))
+    page = Page(pages.write_page(executed(home, receipt=receipt)))
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("nav")) == 1
     assert page.all("html") == [{"lang": "en"}]
     links = [link["href"] for link in page.all("a") if link["href"].startswith("#")]
@@ -77,7 +80,7 @@ def test_page(home):
 
 def test_pages_need_no_network_and_run_no_foreign_script(home):
     executed(home, receipt={"outputs": {HOSTILE: "0"}, "parameters": {"CONFIG": HOSTILE}, "run": HOSTILE})
-    page = Page(report.write_page(paths.executed_dir("toy") / "04_evaluation.ipynb"))
+    page = Page(pages.write_page(paths.executed_dir("toy") / "04_evaluation.ipynb"))
     index = Page(site.write_index(home / "toy.yaml"))
     for each in (page, index):
         assert len(each.all("script")) == 1 and each.all("script")[0] == {}
@@ -90,7 +93,7 @@ def test_pages_need_no_network_and_run_no_foreign_script(home):
 
 def test_failed_page_has_a_banner(home):
     path = executed(home, ending=".failed.ipynb", fault=f"code cell 3 raised {HOSTILE}")
-    page = Page(report.write_page(path))
+    page = Page(pages.write_page(path))
     assert [tag for tag in page.all("div") if tag.get("role") == "alert"]
     assert "a warning" in page.text and len(page.all("script")) == 1
     assert path.name == "04_evaluation.failed.ipynb" and "code cell 3 raised" in page.text
@@ -128,7 +131,7 @@ def test_index_has_a_row_a_training_with_its_scores(home):
     run = {"SYSTEM": "unet", "CONDITION": "synthetic", "SEED": 1}
     columns = "run,dataset,F1,low,high,images"
     lines = ["unet-synthetic-1,MASD,0.81,0.7,0.9,12", "unet-synthetic-2,MASD,0.7,,,12"]
-    write_atomic(paths.tables_dir("toy") / site.SCORES, "\n".join([columns, *lines]))
+    write_atomic(paths.tables_dir("toy") / site.SCORES_CSV, "\n".join([columns, *lines]))
     executed(home, "03_training", ".unet-synthetic-1.ipynb")
     toys.write_notebook(home / "notebooks/03_training.ipynb", parameters=run)
     page = Page(site.write_index(home / "toy.yaml"))
@@ -152,4 +155,4 @@ def test_figures_hold_their_pictures_and_lead_to_their_numbers(tmp_path):
 
 
 def test_duration():
-    assert [report.duration(s) for s in (None, 5.4, 75, 7300)] == ["", "5 s", "1 min 15 s", "2 h 1 min"]
+    assert [pages.duration(s) for s in (None, 5.4, 75, 7300)] == ["", "5 s", "1 min 15 s", "2 h 1 min"]

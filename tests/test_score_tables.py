@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgdseg import readings, score_tables
-from cgdseg.browser import failures
-from cgdseg.calibration import count_levels
-from cgdseg.statistics import rank_correlation
+from cgdseg.figures.widgets import failures
+from cgdseg.scoring.calibration import count_levels
+from cgdseg.scoring.statistics import rank_correlation
+from cgdseg.studies.scores import tables
+from cgdseg.studies.scores import words as readings
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,8 @@ def scores() -> pd.DataFrame:
 
 
 def test_all_test_sets_come_first_and_hold_more_people(scores):
-    table = score_tables.differences(scores)
-    assert table.dataset.tolist() == [score_tables.EVERYTHING, "A", "B"] and table.subjects.tolist() == [16, 8, 8]
+    table = tables.differences(scores)
+    assert table.dataset.tolist() == [tables.EVERYTHING, "A", "B"] and table.subjects.tolist() == [16, 8, 8]
     assert table.change.tolist() == pytest.approx([0.05] * 3, abs=0.001)
     assert table.p[1] == 2 / 2**8  # the smallest that 8 people can show
     found = readings.read_differences(table)
@@ -44,11 +45,11 @@ def test_all_test_sets_come_first_and_hold_more_people(scores):
 
 def test_few_people_are_said_to_be_few(scores):
     few = scores[scores.subject.isin(["A:0", "A:1", "A:2"])]
-    assert "with 3 people no test" in readings.read_differences(score_tables.differences(few))
+    assert "with 3 people no test" in readings.read_differences(tables.differences(few))
 
 
 def test_what_moves_scores_is_told_from_what_does_not(scores):
-    table = score_tables.associations(scores[scores.condition == "mixed"])
+    table = tables.associations(scores[scores.condition == "mixed"])
     rho = table.set_index(["dataset", "factor"]).rho
     assert rho["A", "share of sclera"] > 0.99 and abs(rho["A", "brightness"]) < 0.5
     assert np.isnan(rho["A", "sharpness"])  # the same for all
@@ -75,25 +76,25 @@ def test_bold_and_shy_have_opposite_signs(scores):
         for run, p in runs.items()
         for d in ("A", "B")
     )
-    table = score_tables.calibration(scores, levels).set_index(["run", "dataset"])
+    table = tables.calibration(scores, levels).set_index(["run", "dataset"])
     assert table["said - found"].unstack().to_numpy() == pytest.approx(np.array([[0.1, -0.1], [0.4, -0.4]]))
     assert table.pooled.unstack().to_numpy() == pytest.approx(np.array([[0.1, 0.1], [0.4, 0.4]]))
     assert "too bold in 2 of 4 cases and too shy in 2" in readings.read_calibration(table.reset_index())
 
 
 def test_seeds_are_said_to_be_one_or_read(scores):
-    assert "One seed was trained" in readings.read_seeds(score_tables.seeds(scores))
+    assert "One seed was trained" in readings.read_seeds(tables.seeds(scores))
     two = pd.concat([scores, scores.assign(seed=2, f1=scores.f1 - 0.01)])
-    words = readings.read_seeds(score_tables.seeds(two))
+    words = readings.read_seeds(tables.seeds(two))
     assert "over 2 seeds" in words and "unet-" in words
 
 
 def test_people_are_told_apart_by_set(scores):
-    table = score_tables.people(scores)
+    table = tables.people(scores)
     assert len(table) == 2 * 2 * 8 and table.images.eq(4).all() and set(table.person) == set("01234567")
     assert table.low.notna().all()
     few = scores[scores.image_id.str[-1].isin(list("01"))]
-    assert score_tables.people(few).query("images < 3").low.isna().all()
+    assert tables.people(few).query("images < 3").low.isna().all()
     assert "8 people" in readings.read_people(table, "unet-mixed-1")
 
 

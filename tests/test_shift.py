@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import linalg
 
-from cgdseg.config import CGDSeg
-from cgdseg.gap import intervals, shift
+from cgdseg.config.systems import CGDSeg
+from cgdseg.studies.gap import intervals, shift
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def made_up(rng, moved) -> shift.Features:
 
 
 def test_a_comparison_stands_beside_what_chance_gives(rng):
-    near, far = shift.compare(made_up(rng, 0), 8, 99), shift.compare(made_up(rng, 3), 8, 99)
+    near, far = shift.compare_domains(made_up(rng, 0), 8, 99), shift.compare_domains(made_up(rng, 3), 8, 99)
     assert near.second.tolist() == ["Drawn, other half", "Photos"] and near.images.tolist() == [20, 20]
-    for measure in shift.MEASURES:
+    for measure in shift.DISTANCES:
         limits = far[f"{measure} limit"]
         assert far[measure][1] > limits[1] > far[measure][0] and limits.nunique() == 1
     assert far.p[1] == 0.01 and near.p[1] > 0.01 and np.isnan(near.p[0])
@@ -133,7 +133,7 @@ def test_features_are_the_release_models_unless_a_backbone_is_pretrained(tiny_co
 
 
 def _encoder(backbone, size, tuning):
-    from cgdseg.encoders import build_patch_encoder
+    from cgdseg.models.vision import build_patch_encoder
 
     assert tuning == "frozen"
     return build_patch_encoder(backbone.model_copy(update={"tuning": tuning}), size)

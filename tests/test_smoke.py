@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from cgdseg import jobs
 from cgdseg.paths import ROOT
+from cgdseg.report import jobs
 
 STEMS = [job.stem for job in jobs.every_job("smoke")]
 TRAININGS = sorted(stem for stem in STEMS if stem.startswith("03"))

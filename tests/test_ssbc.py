@@ -11,11 +11,12 @@ from sklearn import metrics
 from sklearn.model_selection import KFold
 from typer.testing import CliRunner
 
-from cgdseg import ssbc
-from cgdseg.cli import app
+from cgdseg.cli.shared import app
 from cgdseg.data.images import read_image
+from cgdseg.folders.score import read_grey, score_trees
 from cgdseg.paths import ROOT
-from cgdseg.ssbc import PROTOCOLS, Scorer, count_values, precision_recall, read_grey, score_counts, score_trees
+from cgdseg.scoring import ssbc
+from cgdseg.scoring.ssbc import PROTOCOLS, Scorer, count_values, precision_recall_of_counts, score_counts
 
 PHOTOS = ROOT.parent / "shared" / "data" / "bioculargan"
 SHAPE = (30, 40)
@@ -126,7 +127,7 @@ def test_the_best_threshold_is_never_worse_than_a_cut_of_the_same_map():
 def test_curve_is_that_of_scikit_learn_where_the_map_has_values():
     rng = np.random.default_rng(3)
     binary, grey, truth = draw(rng, n_values=40)
-    precision, recall = (curve[0] for curve in precision_recall(count_values(binary, grey, truth)[None]))
+    precision, recall = (curve[0] for curve in precision_recall_of_counts(count_values(binary, grey, truth)[None]))
     theirs = metrics.precision_recall_curve(truth.ravel() // 255, grey.ravel())
     rows = [*theirs[2], 256]
     assert np.allclose(precision[rows], theirs[0], atol=1e-12) and np.allclose(recall[rows], theirs[1], atol=1e-12)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cgdseg.statistics import compare_runs, holm, paired_difference, seed_spread, several_means, sign_flip_p
+from cgdseg.scoring.statistics import compare_runs, holm, paired_difference, seed_spread, several_means, sign_flip_p
 
 
 def people(n: int = 6, each: int = 5, seed: int = 0) -> pd.DataFrame:

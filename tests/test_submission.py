@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from cgdseg import training
-from cgdseg.cli import app
+from cgdseg.cli.shared import app
 from cgdseg.data.images import BadFile
-from cgdseg.submission import TOP, archives, data_sets
-from cgdseg.submission.checking import check_submission
-from cgdseg.submission.writing import write_submission
+from cgdseg.folders.submission import TOP, archives, data_sets
+from cgdseg.folders.submission.checking import check_submission
+from cgdseg.folders.submission.writing import write_submission
+from cgdseg.training import loop, runs
 
 SETS = {"MASD": 6, "SBVPI": 2}
 N_FILES = 2 * 2 * sum(SETS.values())
@@ -411,8 +411,8 @@ def test_the_check_as_a_command(clean, tree, tmp_path):
 @pytest.fixture
 def run(tiny_config):
     run = tiny_config.run("unet", "synthetic", 42)
-    training.train(tiny_config, run)
-    return training.run_dir(tiny_config, run)
+    loop.train(tiny_config, run)
+    return runs.run_folder(tiny_config, run)
 
 
 def test_submit_writes_what_the_check_accepts(run, home):

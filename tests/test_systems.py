@@ -9,22 +9,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from typer.testing import CliRunner
 
-from cgdseg import config
-from cgdseg.claims import budget
-from cgdseg.cli import app
-from cgdseg.layers import UPSAMPLERS, BedOfNails, Pyramid, fold_norms, resize, resize_aligned
-from cgdseg.losses import dice_bce
-from cgdseg.systems import (
-    SYSTEMS,
-    build_system,
-    cost_table,
-    offline_settings,
-    parameter_counts,
-    parameter_table,
-    shown_cgdseg,
-    trace,
-)
-from cgdseg.systems.cgdseg import CLIP_TEXT_TOWER, paper_counts, paper_size
+from cgdseg.cli.shared import app
+from cgdseg.config import systems
+from cgdseg.models.cgdseg import CLIP_TEXT_TOWER
+from cgdseg.models.inspect import cost_table, parameter_counts, parameter_table, trace
+from cgdseg.models.layers import UPSAMPLERS, BedOfNails, Pyramid, fold_norms, resize, resize_aligned
+from cgdseg.models.registry import KINDS, build_system, offline_settings
+from cgdseg.studies.anatomy.cgdseg import paper_counts, paper_size, shown_cgdseg
+from cgdseg.studies.claims.ledger import budget
+from cgdseg.training.losses import dice_bce
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +26,7 @@ def paper() -> torch.nn.Module:
     return build_system(paper_size()).eval()
 
 
-@pytest.mark.parametrize("kind", SYSTEMS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_contract(kind, tiny_systems):
     settings = tiny_systems[kind]
     model = build_system(settings)
@@ -48,7 +41,7 @@ def test_contract(kind, tiny_systems):
             assert parameter.grad is None, name
 
 
-@pytest.mark.parametrize("kind", SYSTEMS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_offline_settings_rebuild_the_same_shapes(kind, tiny_systems):
     model = build_system(tiny_systems[kind])
     again = build_system(offline_settings(tiny_systems[kind], model))
@@ -56,10 +49,10 @@ def test_offline_settings_rebuild_the_same_shapes(kind, tiny_systems):
 
 
 def test_every_kind_of_settings_has_a_builder_and_is_tested(tiny_systems, monkeypatch):
-    kinds = {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(config.System)[0])}
-    assert kinds == set(SYSTEMS) == set(tiny_systems), "settings, SYSTEMS and tiny_systems must name the same kinds"
-    monkeypatch.delitem(SYSTEMS, "unet")
-    with pytest.raises(ValueError, match="unet has settings but no builder: add it to SYSTEMS"):
+    kinds = {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(systems.System)[0])}
+    assert kinds == set(KINDS) == set(tiny_systems), "settings, KINDS and tiny_systems must name the same kinds"
+    monkeypatch.delitem(KINDS, "unet")
+    with pytest.raises(ValueError, match="unet has settings but no module: add it to KINDS"):
         build_system(tiny_systems["unet"])
 
 
@@ -164,7 +157,7 @@ def test_claims_are_compared_part_by_part(paper):
     assert abs(table["difference %"]["total"]) < 0.1 and table["difference %"]["LoRA"] < -70
 
 
-@pytest.mark.parametrize("kind", SYSTEMS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_cost_by_part_adds_up_to_the_whole(kind, tiny_systems):
     model = build_system(tiny_systems[kind])
     images = torch.rand(1, 3, *tiny_systems[kind].input_size)
@@ -193,13 +186,13 @@ def test_parameters_are_counted_without_a_download(tmp_path):
     assert (counts["trainable"], counts["total"], counts["lora"]) == (3_185_316, 88_268_324, 147_456)
     assert sum(counts.values()) == counts["trainable"] + 2 * counts["total"]
     assert "has no system x" in CliRunner().invoke(app, ["parameters", "--system", "x"]).output
-    strange = config.CGDSeg(backbone={"source": "someone/else"})
+    strange = systems.CGDSeg(backbone={"source": "someone/else"})
     with pytest.raises(ValueError, match="someone/else is not known without a download"):
         parameter_counts(strange)
 
 
 def test_adapters_apart_have_an_a_for_each_projection():
-    apart = config.CGDSeg(backbone={"lora_shared": False})
+    apart = systems.CGDSeg(backbone={"lora_shared": False})
     assert parameter_counts(apart)["lora"] == 12 * 6 * 8 * 384
 
 
@@ -214,7 +207,7 @@ def test_every_upsampling_doubles_and_differs(kind, tiny_cgdseg):
     assert not torch.allclose(*outputs, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", SYSTEMS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_folded_norms_change_nothing(kind, tiny_systems):
     settings = tiny_systems[kind]
     model, images = build_system(settings), torch.rand(4, 3, *settings.input_size)
@@ -235,7 +228,7 @@ def test_bed_of_nails_keeps_each_value_once():
 
 
 def test_upsamplings_offered_are_those_known():
-    assert set(get_args(config.Upsampling)) == set(UPSAMPLERS)
+    assert set(get_args(systems.Upsampling)) == set(UPSAMPLERS)
 
 
 def test_the_pyramid_equals_resizing_first():
@@ -264,7 +257,7 @@ def test_the_grid_is_a_switch(tiny_cgdseg):
 
 
 def test_segformer_has_the_size_of_b0():
-    assert parameter_counts(config.SegFormer())["total"] == pytest.approx(3.7e6, rel=0.02)  # Xie et al., table 1
+    assert parameter_counts(systems.SegFormer())["total"] == pytest.approx(3.7e6, rel=0.02)  # Xie et al., table 1
 
 
 def unpooled_by_hand(fine: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -278,7 +271,7 @@ def unpooled_by_hand(fine: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", [(16, 24), (21, 31)])  # 21 -> 10 -> 5 and 31 -> 15 -> 7: every stage drops a pixel
 def test_segnet_puts_values_back_where_its_maxima_were(size):
-    outputs = trace(build_system(config.SegNet(input_size=size, channels=(4, 6))), torch.rand(1, 3, *size))
+    outputs = trace(build_system(systems.SegNet(input_size=size, channels=(4, 6))), torch.rand(1, 3, *size))
     fine, coarse, decoded = (outputs[name][0] for name in ("encoder.0", "encoder.1", "decoder.0"))
     assert torch.equal(outputs["unpool.0"][0], unpooled_by_hand(coarse, torch.nn.functional.max_pool2d(coarse, 2)))
     assert torch.equal(outputs["unpool.1"][0], unpooled_by_hand(fine, decoded))

@@ -10,11 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from cgdseg import checkpoints, tables, training
-from cgdseg.config import StandIn, Training
-from cgdseg.data.entries import EpochSampler, first_entries
-from cgdseg.data.stream import RenderedEyes
-from cgdseg.training import optimizer_for, read_run, run_dir, train
+from cgdseg.config.datasets import StandIn
+from cgdseg.config.schema import Training
+from cgdseg.data import cache, splits
+from cgdseg.data.batches import EpochSampler, RenderedEyes, first_entries
+from cgdseg.models import registry
+from cgdseg.models import weights as checkpoints
+from cgdseg.models.weights import read_run
+from cgdseg.studies import training as tables
+from cgdseg.training import loop
+from cgdseg.training import session as training_session
+from cgdseg.training.loop import train
+from cgdseg.training.runs import run_folder
+from cgdseg.training.session import optimizer_for
 
 COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
 
@@ -24,7 +32,7 @@ def with_training(cfg, **changes):
 
 
 def weights(cfg, run):
-    return checkpoints.load(run_dir(cfg, run) / "best.safetensors")[0]
+    return checkpoints.load(run_folder(cfg, run) / "best.safetensors")[0]
 
 
 @pytest.fixture
@@ -38,10 +46,10 @@ def test_resumed_equals_uninterrupted(tiny_config, system, changes, tmp_path):
     run = tiny_config.run(system, "synthetic", 42)
     whole = train(tiny_config, run)
     expected = weights(tiny_config, run)
-    run_dir(tiny_config, run).rename(tmp_path / "whole")
+    run_folder(tiny_config, run).rename(tmp_path / "whole")
     for stop in (1, 2):
         train(tiny_config, run, stop_after=stop)
-        assert read_run(run_dir(tiny_config, run)) is None
+        assert read_run(run_folder(tiny_config, run)) is None
     resumed = train(tiny_config, run)
     pd.testing.assert_frame_equal(whole[COMPARED], resumed[COMPARED], check_exact=True)
     assert all(torch.equal(expected[name], tensor) for name, tensor in weights(tiny_config, run).items())
@@ -49,36 +57,36 @@ def test_resumed_equals_uninterrupted(tiny_config, system, changes, tmp_path):
 
 def test_a_finished_run_is_not_trained_again(tiny_config, run, monkeypatch):
     first = train(tiny_config, run)
-    monkeypatch.setattr(training, "_train_epoch", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "_train_epoch", lambda *_: pytest.fail("trained again"))
     pd.testing.assert_frame_equal(first, train(tiny_config, run))
 
 
 def test_a_changed_mask_trains_anew(tiny_config, run, monkeypatch):
     train(tiny_config, run)
-    before = read_run(run_dir(tiny_config, run))["fingerprint"]
-    manifest = training.load_manifest(tiny_config)
+    before = read_run(run_folder(tiny_config, run))["fingerprint"]
+    manifest = load_manifest(tiny_config)
     manifest.loc[manifest.dataset == "Drawn", "mask_sha256"] = "other"
-    monkeypatch.setattr(training, "load_manifest", lambda _: manifest)
-    monkeypatch.setattr(training, "open_cache", lambda cfg, size, opened=training.open_cache: opened(cfg, size))
+    monkeypatch.setattr(loop, "load_manifest", lambda _: manifest)
+    monkeypatch.setattr(loop, "open_cache", lambda cfg, size, opened=cache.open_cache: opened(cfg, size))
     train(tiny_config, run)
-    assert read_run(run_dir(tiny_config, run))["fingerprint"] != before
+    assert read_run(run_folder(tiny_config, run))["fingerprint"] != before
 
 
 def test_a_test_only_dataset_changes_no_fingerprint(tiny_config, run, monkeypatch):
-    parts = {part: training.part_ids(tiny_config, "synthetic", part) for part in ("train", "val")}
-    before = training.fingerprint(tiny_config, run, parts)
-    manifest = training.load_manifest(tiny_config)
+    parts = {part: splits.part_ids(tiny_config, "synthetic", part) for part in ("train", "val")}
+    before = loop.training_fingerprint(tiny_config, run, parts)
+    manifest = load_manifest(tiny_config)
     manifest.loc[manifest.dataset == "Photos", "mask_sha256"] = "other"
-    monkeypatch.setattr(training, "load_manifest", lambda _: manifest)
-    assert training.fingerprint(tiny_config, run, parts) == before
+    monkeypatch.setattr(loop, "load_manifest", lambda _: manifest)
+    assert loop.training_fingerprint(tiny_config, run, parts) == before
 
 
 def test_a_broken_checkpoint_falls_back_one_epoch(tiny_config, run):
     expected = train(tiny_config, run)
-    for path in [*run_dir(tiny_config, run).rglob("*.*")]:
+    for path in [*run_folder(tiny_config, run).rglob("*.*")]:
         path.unlink()
     train(tiny_config, run, stop_after=2)
-    newest = checkpoints.epoch_path(run_dir(tiny_config, run) / "checkpoints", 2)
+    newest = checkpoints.epoch_path(run_folder(tiny_config, run) / "checkpoints", 2)
     newest.write_bytes(newest.read_bytes()[:-10])
     with pytest.warns(UserWarning, match="falling back"):
         resumed = train(tiny_config, run)
@@ -121,8 +129,8 @@ def test_a_compiled_training_learns_the_same(tiny_config):
 
 
 def test_averaged_weights_are_what_the_formula_says(tiny_unet):
-    model = training.build_system(tiny_unet)
-    averaged = training.averaged_model(model, Training(ema=0.9))
+    model = registry.build_system(tiny_unet)
+    averaged = training_session.averaged_model(model, Training(ema=0.9))
     expected = None
     for _ in range(3):
         with torch.no_grad():
@@ -132,25 +140,25 @@ def test_averaged_weights_are_what_the_formula_says(tiny_unet):
         now = model.head.weight.detach().clone()
         expected = now if expected is None else 0.9 * expected + 0.1 * now
     assert torch.allclose(averaged.module.head.weight, expected, atol=1e-6)
-    assert training.averaged_model(model, Training()) is None
+    assert training_session.averaged_model(model, Training()) is None
 
 
 def test_patience_ends_a_training_that_no_longer_improves(tiny_config, run, monkeypatch):
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
-    validate = training.validate
-    monkeypatch.setattr(training, "validate", lambda *words: validate(*words) | {"val_f1": next(scores)})
+    validate = loop.validate
+    monkeypatch.setattr(loop, "validate", lambda *words: validate(*words) | {"val_f1": next(scores)})
     cfg = with_training(tiny_config, epochs=5, patience=2)
     history = train(cfg, run)
     assert history.val_f1.tolist() == [0.1, 0.5, 0.4, 0.3]
-    assert read_run(run_dir(cfg, run)) is not None
+    assert read_run(run_folder(cfg, run)) is not None
 
 
 def test_a_diverging_loss_stops_and_keeps_the_last_good_checkpoint(tiny_config, run, monkeypatch):
     train(tiny_config, run, stop_after=1)
-    monkeypatch.setattr(training, "dice_bce", lambda logits, *_: logits.sum() * float("nan"))
+    monkeypatch.setattr(training_session, "dice_bce", lambda logits, *_: logits.sum() * float("nan"))
     with pytest.raises(FloatingPointError, match="lower training.lr"):
         train(tiny_config, run)
-    assert checkpoints.load_newest(run_dir(tiny_config, run) / "checkpoints")[1]["epoch"] == 1
+    assert checkpoints.load_newest(run_folder(tiny_config, run) / "checkpoints")[1]["epoch"] == 1
 
 
 def test_several_gpus_share_the_statistics_of_a_batch(tiny_unet):
@@ -158,7 +166,7 @@ def test_several_gpus_share_the_statistics_of_a_batch(tiny_unet):
     models = {}
     for n, device in ((1, "cuda"), (2, "cuda"), (2, "cpu")):
         accelerator = SimpleNamespace(main_process_first=nullcontext, num_processes=n, device=torch.device(device))
-        models[n, device] = training.new_learner(accelerator, tiny_unet, Training(ema=0.9), seed=0)
+        models[n, device] = training_session.new_learner(accelerator, tiny_unet, Training(ema=0.9), seed=0)
     kinds = {key: {type(m) for m in learner.kept.modules()} for key, learner in models.items()}
     assert nn.SyncBatchNorm in kinds[2, "cuda"] and nn.BatchNorm2d not in kinds[2, "cuda"]
     assert nn.SyncBatchNorm not in kinds[1, "cuda"] | kinds[2, "cpu"]
@@ -168,21 +176,21 @@ def test_several_gpus_share_the_statistics_of_a_batch(tiny_unet):
 def test_gradients_that_overflow_skip_a_step(tiny_unet, monkeypatch):
     """As in fp16 on CUDA, with a scaler for the CPU: only a loss that is itself not finite ends a training."""
     settings = Training(epochs=1)
-    accelerator = training.start_accelerator(settings)
+    accelerator = training_session.start_accelerator(settings)
     monkeypatch.setattr(accelerator.state, "_mixed_precision", "fp16")
     accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", init_scale=2.0**40)
-    learner = training.new_learner(accelerator, tiny_unet, settings, seed=0)
-    session = training.open_session(accelerator, learner, tiny_unet, settings)
+    learner = training_session.new_learner(accelerator, tiny_unet, settings, seed=0)
+    session = training_session.open_session(accelerator, learner, tiny_unet, settings)
     batch = {"images": torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8), "labels": torch.ones(2, 32, 48)}
     before = learner.model.head.weight.detach().clone()
     for step in range(60):
-        assert torch.isfinite(training.train_step(session, batch, f"step {step}"))
+        assert torch.isfinite(training_session.train_step(session, batch, f"step {step}"))
         assert step or torch.equal(learner.model.head.weight, before)
     assert not torch.equal(learner.model.head.weight, before) and learner.model.head.weight.isfinite().all()
 
 
 def test_adapters_have_their_own_rate(tiny_config, tiny_cgdseg):
-    model = training.build_system(tiny_cgdseg)
+    model = registry.build_system(tiny_cgdseg)
     optimizer = optimizer_for(model, Training())
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     named = {name: rates[id(p)] for name, p in model.named_parameters() if p.requires_grad}
@@ -233,8 +241,8 @@ def test_streamed_eyes_are_new_each_epoch_and_the_same_each_time(tiny_config, ru
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_the_entries_on_show_are_those_that_training_draws_first(tiny_config, run, streamed, monkeypatch):
-    cfg, batches, step = streaming(tiny_config) if streamed else tiny_config, [], training.train_step
-    monkeypatch.setattr(training, "train_step", lambda *words: batches.append(words[1]) or step(*words))
+    cfg, batches, step = streaming(tiny_config) if streamed else tiny_config, [], training_session.train_step
+    monkeypatch.setattr(loop, "train_step", lambda *words: batches.append(words[1]) or step(*words))
     train(cfg, run, stop_after=1)
     shown = first_entries(cfg, run, 4)
     assert (np.stack([image for image, _ in shown]).transpose(0, 3, 1, 2) == batches[0]["images"].numpy()).all()
@@ -245,7 +253,7 @@ def test_a_streamed_training_resumes_too(tiny_config, run):
     cfg = streaming(tiny_config)
     whole = train(cfg, run)
     expected = weights(cfg, run)
-    for path in run_dir(cfg, run).rglob("*.*"):
+    for path in run_folder(cfg, run).rglob("*.*"):
         path.unlink()
     train(cfg, run, stop_after=1)
     pd.testing.assert_frame_equal(whole[COMPARED], train(cfg, run)[COMPARED], check_exact=True)
@@ -264,16 +272,18 @@ def test_streaming_needs_a_stand_in(tiny_config, run):
 
 def test_each_class_learns_its_own_map(tiny_config, tiny_unet):
     labels = torch.tensor([[[0, 1], [2, 3]]])
-    images, masks = training.to_model({"images": torch.zeros(1, 3, 2, 2, dtype=torch.uint8), "labels": labels}, 3)
+    images, masks = training_session.to_model(
+        {"images": torch.zeros(1, 3, 2, 2, dtype=torch.uint8), "labels": labels}, 3
+    )
     assert masks.shape == (1, 3, 2, 2) and masks.sum() == 3
     assert [masks[0, k].nonzero().tolist() for k in range(3)] == [[[0, 1]], [[1, 0]], [[1, 1]]]
-    model = training.build_system(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}))
+    model = registry.build_system(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}))
     assert model(torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)
 
 
 def test_damaged_weights_are_trained_again_and_an_old_run_is_kept_aside(tiny_config, run):
     train(tiny_config, run)
-    folder, expected = run_dir(tiny_config, run), weights(tiny_config, run)
+    folder, expected = run_folder(tiny_config, run), weights(tiny_config, run)
     (folder / "best.safetensors").write_bytes(b"damaged")
     train(tiny_config, run)
     assert all(torch.equal(expected[name], tensor) for name, tensor in weights(tiny_config, run).items())

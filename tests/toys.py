@@ -9,7 +9,7 @@ import sys
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cgdseg.imports import closure
+from cgdseg.hashes import closure
 from cgdseg.paths import LIB, ROOT
 
 CONFIG = """
@@ -27,8 +27,8 @@ TITLE = """# {name}
 **Reads** nothing. **Writes** a table. **Time** a second."""
 RUN = "run = cfg.run(SYSTEM, CONDITION, SEED)"
 SETUP = """from cgdseg import paths
-from cgdseg.config import load_config
-from cgdseg.outputs import Outputs
+from cgdseg.config.reading import load_config
+from cgdseg.report.outputs import Outputs
 
 cfg = load_config(CONFIG)
 run = None"""
@@ -67,9 +67,9 @@ def save(path):
 def write_tree(root):
     """A whole project in `root`: the real runner and Snakefile, a toy library module, config and six toy notebooks."""
     package = root / "lib" / "cgdseg"
-    for path in {*closure("cgdseg.cli.__main__"), *closure("cgdseg.outputs")}:
+    for path in {*closure("cgdseg.cli.__main__"), *closure("cgdseg.report.outputs")}:
         copy(path, root / "lib" / path.relative_to(LIB))
-    shutil.copytree(LIB / "cgdseg/templates", package / "templates")
+    shutil.copytree(LIB / "cgdseg/report/templates", package / "report/templates")
     copy(ROOT / "Snakefile", root / "Snakefile")
     (package / "toy.py").write_text('"""Used by 03 alone."""\n\nRATE = 1\n')
     (root / "configs").mkdir()

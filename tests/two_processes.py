@@ -3,7 +3,6 @@
 python -m torch.distributed.run --standalone --nproc-per-node 2 tests/two_processes.py FOLDER
 FOLDER/<case>/tiny.yaml are the configs; FOLDER/rank-<n>.json says what a process saw."""
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -13,11 +12,11 @@ from pathlib import Path
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from cgdseg import training
-from cgdseg.cli import app
-from cgdseg.config import load_config
-from cgdseg.layers import standardise
-from cgdseg.systems import SYSTEMS
+from cgdseg.cli.shared import app
+from cgdseg.config.reading import load_config
+from cgdseg.models.layers import standardise
+from cgdseg.models.zoo import unet
+from cgdseg.training import loop
 
 
 class Toy(nn.Sequential):
@@ -30,7 +29,8 @@ class Toy(nn.Sequential):
         return super().forward(standardise(images))
 
 
-TOY = dataclasses.replace(SYSTEMS["unet"], build=lambda settings: Toy(len(settings.classes)))
+def build_toy(settings) -> Toy:
+    return Toy(len(settings.classes))
 
 
 def noting(norms: list[float]):
@@ -46,10 +46,10 @@ def noting(norms: list[float]):
 
 
 def main(folder: Path) -> None:
-    SYSTEMS["unet"] = TOY
+    unet.build = build_toy
     seen = {"weights": [], "norms": []}
     Accelerator.clip_grad_norm_ = noting(seen["norms"])
-    validate = training.validate
+    validate = loop.validate
 
     def watched(accelerator, model, *words):
         """Note how many processes there are, and which weights and statistics this one validates."""
@@ -59,11 +59,11 @@ def main(folder: Path) -> None:
         seen["weights"].append(hashlib.sha256(values).hexdigest())
         return scores
 
-    training.validate = watched
+    loop.validate = watched
     for case in ("files", "streamed", "uneven"):
         cfg = load_config(folder / case / "tiny.yaml")
         try:
-            training.train(cfg, cfg.run("unet", "synthetic", 42))
+            loop.train(cfg, cfg.run("unet", "synthetic", 42))
         except ValueError as error:
             seen["error"] = str(error)
     app(["train", "--config", str(folder / "cgdseg" / "tiny.yaml")], standalone_mode=False)

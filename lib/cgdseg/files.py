@@ -5,9 +5,7 @@ write_atomic(path, content); sha256(path); with lock(path, what): ..."""
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -56,18 +54,6 @@ def saying_where(path: Path) -> Iterator[None]:
     except OSError as error:
         reason, mend = error.strerror or str(error), MENDS.get(error.errno, "check the disk and its permissions")
         raise OSError(error.errno, f"{path} could not be written ({reason}): {mend}") from None
-
-
-def visible(name: str) -> str:
-    """A file's name as a terminal may print it: controls, turns of direction and what is no text are spelt out."""
-    hidden = r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-    return re.sub(hidden, lambda found: ascii(found[0])[1:-1], name)
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file's bytes, as hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

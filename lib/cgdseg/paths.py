@@ -4,7 +4,6 @@ ROOT holds what people write (notebooks, configs, lib); HOME holds what runs wri
 They are the same folder unless the environment variable CGDSEG_HOME says otherwise."""
 
 import os
-import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,20 +91,6 @@ def executed_dir(config: str) -> Path:
 
 def html_dir(config: str) -> Path:
     return report_dir(config) / "html"
-
-
-def commit() -> str:
-    """The commit of this checkout, "with uncommitted changes" where there are some; "none" outside git."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-    try:
-        return (git("rev-parse", "HEAD") or "none") + (
-            " with uncommitted changes" if git("status", "--porcelain") else ""
-        )
-    except OSError:
-        return "none"
 
 
 def short(path: Path) -> str:

@@ -19,11 +19,18 @@ import torch
 import toys
 from tiny_data import make_config, save_pair
 
-from cgdseg import checkpoints, inference, jobs, notebooks, paths, progress, report, site
-from cgdseg.config import StandIn, Training, load_config
+from cgdseg import paths
+from cgdseg.config.datasets import StandIn
+from cgdseg.config.reading import load_config
+from cgdseg.config.schema import Training
 from cgdseg.data import cache, manifest, standins
-from cgdseg.outputs import Outputs
-from cgdseg.training import new_learner, start_accelerator
+from cgdseg.folders import predict
+from cgdseg.models import weights
+from cgdseg.report import index as site
+from cgdseg.report import jobs, pages, runner
+from cgdseg.report.outputs import Outputs
+from cgdseg.training import resume
+from cgdseg.training.session import new_learner, start_accelerator
 
 NOBODY = 65534
 AS_ROOT = os.geteuid() == 0 and shutil.which("mount") is not None
@@ -92,14 +99,14 @@ def disk(monkeypatch):
 
 
 def checkpoint(home):
-    return lambda version: checkpoints.save(home / "run/c.safetensors", {"a": torch.full((999,), version)}, {})
+    return lambda version: weights.save(home / "run/c.safetensors", {"a": torch.full((999,), version)}, {})
 
 
 def training_state(home):
     cfg = load_config(home / "toy.yaml")
     learner = new_learner(start_accelerator(Training()), cfg.systems["unet"], Training(), seed=0)
-    return lambda version: progress.save(
-        home / "run", "mark", learner, progress.Progress(version, [{"epoch": version, "val_f1": 0.5}]), True
+    return lambda version: resume.save_progress(
+        home / "run", "mark", learner, resume.Progress(version, [{"epoch": version, "val_f1": 0.5}]), True
     )
 
 
@@ -144,7 +151,7 @@ def page(home):
     executed = paths.executed_dir("toy") / path.name
     executed.parent.mkdir(parents=True)
     executed.write_bytes(path.read_bytes())
-    return lambda version: report.write_page(executed)
+    return lambda version: pages.write_page(executed)
 
 
 def index(home):
@@ -153,7 +160,7 @@ def index(home):
 
 def prediction(home):
     pixels = np.random.default_rng(0).integers(0, 256, (60, 60)).astype(np.uint8)
-    return lambda version: inference.write_png(home / "out/Predictions/eye.png", pixels + version)
+    return lambda version: predict.write_png(home / "out/Predictions/eye.png", pixels + version)
 
 
 WRITERS = [checkpoint, training_state, pixel_cache, manifest_and_findings, stand_in, table, page, index, prediction]
@@ -200,14 +207,14 @@ def test_a_notebook_on_such_a_disk(disk, fault, count):
         pytest.skip("needs the right to mount a tmpfs")
     path = toys.write_notebook(home / "notebooks/07_toy.ipynb", toys.table())
     this = jobs.make_job(path, home / "toy.yaml")
-    notebooks.run_notebook(this)
+    runner.run_notebook(this)
     path.write_text(path.read_text().replace("42", "43"))
     before = state(home)
-    with FAULTS[fault](home), pytest.raises((notebooks.NotebookError, OSError)) as caught:
-        notebooks.run_notebook(jobs.make_job(path, home / "toy.yaml"))
+    with FAULTS[fault](home), pytest.raises((runner.NotebookError, OSError)) as caught:
+        runner.run_notebook(jobs.make_job(path, home / "toy.yaml"))
     assert "No space left" in str(caught.value) or "Read-only file system" in str(caught.value)
     after = state(home)
     assert all(after[name] == content for name, content in before.items() if not name.endswith(".part.ipynb"))
     assert jobs.make_job(path, home / "toy.yaml").why()
-    notebooks.run_notebook(jobs.make_job(path, home / "toy.yaml"))
+    runner.run_notebook(jobs.make_job(path, home / "toy.yaml"))
     count(f"{fault}, while something is written", 1)

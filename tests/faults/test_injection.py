@@ -14,11 +14,14 @@ import toys
 from nbformat.v4 import new_output
 from PIL import Image
 
-from cgdseg import markup, paths, report, site
-from cgdseg.config import load_config
+from cgdseg import paths
+from cgdseg.config.reading import load_config
+from cgdseg.figures import html as markup
+from cgdseg.figures.style import gallery
 from cgdseg.files import write_atomic
-from cgdseg.outputs import Outputs
-from cgdseg.plots import gallery
+from cgdseg.report import index
+from cgdseg.report import pages as report
+from cgdseg.report.outputs import Outputs
 
 HARMLESS = "harmless"
 PAYLOADS = [
@@ -115,7 +118,7 @@ def pages(home, place: str, words: str) -> list[str]:
     executed = paths.executed_dir("toy") / "04_evaluation.failed.ipynb"
     write_atomic(executed, nbformat.writes(notebook))
     write_atomic(executed.with_name("04_evaluation.json"), json.dumps(receipt))
-    made = report.write_page(executed), site.write_index(home / "toy.yaml")
+    made = report.write_page(executed), index.write_index(home / "toy.yaml")
     return [path.read_text(encoding="utf-8") for path in made]
 
 

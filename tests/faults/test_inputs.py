@@ -10,14 +10,16 @@ from mutants import MUTANTS, eye, write_folder
 from tiny_data import make_config
 from typer.testing import CliRunner
 
-from cgdseg import inference, paths
-from cgdseg.cli import app
+from cgdseg import paths
+from cgdseg.cli.shared import app
 from cgdseg.data.cache import build_cache
 from cgdseg.data.images import read_image, read_labels
 from cgdseg.data.manifest import build_manifest, load_findings, load_manifest, save_manifest
-from cgdseg.inference import Segmenter
-from cgdseg.markup import table_html
-from cgdseg.systems import build_system
+from cgdseg.figures.html import table_html
+from cgdseg.folders import predict as inference
+from cgdseg.folders import score
+from cgdseg.models.predictor import Segmenter
+from cgdseg.models.registry import build_system
 
 SIZE = (24, 32)
 LONG = [pytest.param(30, marks=pytest.mark.faults, id="long")]  # 30 of each kind
@@ -103,7 +105,7 @@ def test_predicting_and_scoring_names_what_it_leaves_out(tmp_path, tiny_unet, n_
     assert written == (table.problem == "").sum() and not list((tmp_path / "out").rglob("*.part"))
     count("broken or unusual image, predicted", len(made) + 3, len(silent))
     assert not silent
-    scores = inference.score_folders(tmp_path / "out", tmp_path / "D/Masks")
+    scores = score.score_folders(tmp_path / "out", tmp_path / "D/Masks")
     assert isinstance(scores, pd.DataFrame) and (scores.f1.notna() | (scores.problem != "")).all()
     count("broken or unusual mask, scored", len(scores), int((scores.f1.isna() & (scores.problem == "")).sum()))
 

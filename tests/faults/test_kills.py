@@ -8,7 +8,8 @@ import pytest
 import torch
 from trainer import Trainer
 
-from cgdseg import checkpoints, progress
+from cgdseg.models import weights
+from cgdseg.training import resume
 
 N_RANDOM = 25
 
@@ -124,12 +125,12 @@ def test_killed_again_and_again(trainer, count):
 def test_what_a_kill_left_costs_no_finished_weights(tmp_path):
     """A run whose data changed is put aside; then its successor is killed before its first checkpoint, twice."""
     folder, previous = tmp_path / "run", tmp_path / "run.previous"
-    checkpoints.save(folder / "best.safetensors", {"finished": torch.ones(1)}, {})
+    weights.save(folder / "best.safetensors", {"finished": torch.ones(1)}, {})
     (folder / "run.json").write_text("{}")
-    progress.put_aside(folder, "new")
+    resume.put_aside(folder, "new")
     for _ in range(2):
-        checkpoints.save(folder / "best.safetensors", {"half": torch.zeros(1)}, {})
+        weights.save(folder / "best.safetensors", {"half": torch.zeros(1)}, {})
         (folder / ".best.safetensors.99.part").write_text("half")
-        progress.put_aside(folder, "new")
+        resume.put_aside(folder, "new")
         assert not folder.exists()
-    assert "finished" in checkpoints.load(previous / "best.safetensors")[0]
+    assert "finished" in weights.load(previous / "best.safetensors")[0]

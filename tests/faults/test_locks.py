@@ -10,8 +10,10 @@ import pytest
 import toys
 from trainer import CONTEXT, Trainer
 
-from cgdseg import paths, progress, training
+from cgdseg import paths
+from cgdseg.config import schema
 from cgdseg.files import Busy, lock
+from cgdseg.training import loop, resume
 
 HOLD = """
 import os, sys, time
@@ -53,9 +55,9 @@ def test_the_second_is_refused_and_a_dead_owner_replaced(tmp_path, count):
 
 
 def _busy(home, cfg, run, said):
-    paths.HOME, progress.ORPHAN_S = home, 0.2
+    paths.HOME, resume.ORPHAN_S = home, 0.2
     try:
-        training.train(training.Config(**cfg), training.Run(**run))
+        loop.train(schema.Config(**cfg), schema.Run(**run))
     except Busy as error:
         said.put(str(error))
 

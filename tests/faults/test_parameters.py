@@ -9,16 +9,18 @@ import toys
 import yaml
 from pydantic import BaseModel
 
-from cgdseg import config, jobs, notebooks, paths
-from cgdseg.architectures import Settings
-from cgdseg.config import load_config
+from cgdseg import paths
+from cgdseg.config import reading
+from cgdseg.config.base import Settings
+from cgdseg.config.reading import load_config
 from cgdseg.paths import ROOT
+from cgdseg.report import jobs, runner
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "HOME", tmp_path)
-    monkeypatch.setattr(notebooks, "_papermill", lambda *_: pytest.fail("a kernel was started"))
+    monkeypatch.setattr(runner, "_papermill", lambda *_: pytest.fail("a kernel was started"))
     (tmp_path / "toy.yaml").write_text(toys.CONFIG)
     return tmp_path
 
@@ -89,10 +91,10 @@ WRONG = [
 @pytest.mark.parametrize(("changes", "words"), WRONG, ids=[str(changes)[:60] for changes, _ in WRONG])
 def test_a_wrong_config_is_refused(home, changes, words, count):
     path = toys.write_notebook(home / "notebooks/04_evaluation.ipynb")
-    settings = config._merge(yaml.safe_load(toys.CONFIG), changes)
+    settings = reading._merge(yaml.safe_load(toys.CONFIG), changes)
     (home / "bad.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(ValueError) as caught:
-        notebooks.run_notebook(jobs.make_job(path, home / "bad.yaml"))
+        runner.run_notebook(jobs.make_job(path, home / "bad.yaml"))
     assert words in str(caught.value)
     count("wrong setting", 1)
 
@@ -149,7 +151,7 @@ def test_a_wrong_parameter_is_refused(home, given, words, count):
     paths.manifest_csv("toy").parent.mkdir(parents=True)
     paths.manifest_csv("toy").write_text('image_id\n"a\nb"\nc\n')
     with pytest.raises(ValueError, match=words):
-        notebooks.run_notebook(jobs.make_job(path, home / "toy.yaml", given))
+        runner.run_notebook(jobs.make_job(path, home / "toy.yaml", given))
     count("wrong parameter", 1)
 
 

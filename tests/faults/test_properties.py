@@ -16,13 +16,16 @@ from PIL import Image
 from sklearn import metrics as oracle
 from tiny_data import SIP, draw_eye
 
-from cgdseg import checkpoints, metrics
-from cgdseg.config import Config, load_config
+from cgdseg.config.reading import load_config
+from cgdseg.config.schema import Config
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.layouts import plain
 from cgdseg.data.manifest import read_csv, write_csv
-from cgdseg.files import visible, write_atomic
-from cgdseg.markup import table_html
+from cgdseg.figures.html import table_html
+from cgdseg.files import write_atomic
+from cgdseg.models import weights
+from cgdseg.scoring import metrics
+from cgdseg.text import visible
 
 SUFFIXES = [".png", ".jpg", ".bmp", ".tif", ".webp"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -133,14 +136,14 @@ def test_a_checkpoint_is_whole_or_broken(tmp_path_factory, data, place, bit):
     import torch
 
     tensors, meta = {"a": torch.arange(9.0), "b": torch.ones(2, 2)}, {"epoch": 3}
-    checkpoints.save(folder / "whole.safetensors", tensors, meta)
+    weights.save(folder / "whole.safetensors", tensors, meta)
     whole = bytearray((folder / "whole.safetensors").read_bytes())
     whole[place % len(whole)] ^= 1 << bit
     for broken in (bytes(whole), data, bytes(whole[:place])):
         (folder / "broken.safetensors").write_bytes(broken)
         try:
-            found, said = checkpoints.load(folder / "broken.safetensors")
-        except checkpoints.BrokenCheckpoint:
+            found, said = weights.load(folder / "broken.safetensors")
+        except weights.BrokenCheckpoint:
             continue
         assert said == meta and all(torch.equal(found[name], tensors[name]) for name in tensors)  # e.g. a space
 

@@ -170,7 +170,7 @@ def test_a_notebook_that_takes_too_long(tree, count):
 
 def test_a_half_written_notebook_is_kept_as_it_was_before(tmp_path, monkeypatch, count):
     """papermill writes in place: killed in the middle of it, it leaves half a notebook."""
-    from cgdseg import jobs, notebooks, report
+    from cgdseg.report import jobs, pages, runner
 
     monkeypatch.setattr(paths, "HOME", tmp_path)
     (tmp_path / "toy.yaml").write_text(toys.CONFIG)
@@ -182,8 +182,8 @@ def test_a_half_written_notebook_is_kept_as_it_was_before(tmp_path, monkeypatch,
         return -9, "Killed"
 
     for content in (None, b"", path.read_bytes()[:500]):
-        monkeypatch.setattr(notebooks, "_papermill", functools.partial(dies, content))
-        with pytest.raises(notebooks.NotebookError, match="papermill wrote no notebook") as caught:
-            notebooks.run_notebook(jobs.make_job(path, tmp_path / "toy.yaml"))
-        assert 'role="alert"' in report.write_page(caught.value.failed).read_text()
+        monkeypatch.setattr(runner, "_papermill", functools.partial(dies, content))
+        with pytest.raises(runner.NotebookError, match="papermill wrote no notebook") as caught:
+            runner.run_notebook(jobs.make_job(path, tmp_path / "toy.yaml"))
+        assert 'role="alert"' in pages.write_page(caught.value.failed).read_text()
     count("half a notebook left by papermill", 3)

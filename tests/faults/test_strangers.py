@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cgdseg import checkpoints
 from cgdseg.data.cache import PixelCache
+from cgdseg.models import weights
 from cgdseg.paths import LIB, ROOT
 
 FILES = sorted([*LIB.rglob("*.py"), *ROOT.glob("benchmarks/*.py"), ROOT / "conftest.py"])
@@ -68,8 +68,8 @@ class Bomb:
 
 def test_a_pickle_under_every_name_is_refused(tmp_path, count):
     torch.save({"weights": Bomb()}, tmp_path / "a.safetensors")
-    with pytest.raises(checkpoints.BrokenCheckpoint):
-        checkpoints.load(tmp_path / "a.safetensors")
+    with pytest.raises(weights.BrokenCheckpoint):
+        weights.load(tmp_path / "a.safetensors")
     (tmp_path / "meta.json").write_text('{"fingerprint": "", "image_ids": ["a"], "size": [2, 2]}')
     good = {"images": np.zeros((1, 2, 2, 3), np.uint8), "labels": np.zeros((1, 2, 2), np.uint8)}
     bad = {

@@ -13,19 +13,21 @@ from pathlib import Path
 
 import torch
 
-from cgdseg import checkpoints, files, paths, progress, training
-from cgdseg.config import Config, Run
+from cgdseg import files, paths
+from cgdseg.config.schema import Config, Run
+from cgdseg.models import weights as checkpoints
+from cgdseg.training import loop, runs
 
 COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
 CONTEXT = multiprocessing.get_context("forkserver")  # one import of torch for all of them, and no threads inherited
-CONTEXT.set_forkserver_preload(["cgdseg.training"])
+CONTEXT.set_forkserver_preload(["cgdseg.training.loop"])
 
 
 class Trainer:
     def __init__(self, home: Path, cfg: Config, run: Run):
         self.home, self.cfg, self.run = home, cfg, run
         self.log = home / "epochs.log"
-        self.folder = training.run_dir(cfg, run)
+        self.folder = runs.run_folder(cfg, run)
 
     def start(self, at: int | None = None):
         words = (self.home, self.cfg.model_dump(mode="json"), self.run.model_dump(), at)
@@ -60,7 +62,7 @@ class Trainer:
         return sum(n - 1 for epoch, n in Counter(self.said()).items() if epoch.isdigit())
 
     def result(self) -> tuple[dict[str, torch.Tensor], list]:
-        history = progress.read_history(self.folder)[COMPARED]
+        history = runs.read_history(self.folder)[COMPARED]
         return checkpoints.load(self.folder / "best.safetensors")[0], history.to_numpy().tolist()
 
     def differs(self, expected: tuple) -> list[str]:
@@ -70,7 +72,7 @@ class Trainer:
         faults = {
             "other weights": not same,
             "another history": history != other_history,
-            "not finished": training.read_run(self.folder) is None,
+            "not finished": checkpoints.read_run(self.folder) is None,
             "leftovers": any(self.folder.rglob("*.part")),
         }
         return [fault for fault, found in faults.items() if found]
@@ -79,16 +81,16 @@ class Trainer:
 def _work(home: Path, cfg: dict, run: dict, at: int | None) -> None:
     paths.HOME = home
     log = os.open(home / "epochs.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    epoch_of = training._epoch
+    epoch_of = loop._epoch
 
     def epoch(session, loader, val_loader, number, bar):
         os.write(log, f"{number}\n".encode())
         return epoch_of(session, loader, val_loader, number, bar)
 
-    training._epoch = epoch
+    loop._epoch = epoch
     os.write(log, b"started\n")
     instants = _die_at(at)
-    training.train(Config(**cfg), Run(**run))
+    loop.train(Config(**cfg), Run(**run))
     os.write(log, f"instants:{next(instants)}\n".encode())
 
 

@@ -1,5 +1,5 @@
 """`python -m cgdseg.cli`: the command line without an installed script, as Snakemake and torchrun call it."""
 
-from cgdseg.cli import app
+from cgdseg.cli.shared import app
 
 app()

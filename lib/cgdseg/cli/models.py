@@ -8,7 +8,7 @@ import typer
 
 from cgdseg import paths
 from cgdseg.cli.shared import Colours, ConfigOption, Json, app, colour_table, one_line_errors
-from cgdseg.config import load_config
+from cgdseg.config.reading import load_config
 
 
 @app.command()
@@ -27,16 +27,18 @@ def train(
     --dry-run proves the recipe on this machine; it needs no data, downloads nothing and writes nothing."""
     from torch import distributed
 
-    from cgdseg import rehearsal, training
+    from cgdseg.studies.training import read_training
+    from cgdseg.training import loop, rehearsal, runs, small_clip
 
     with one_line_errors():  # by every process: torchrun ends all others once one has failed
         cfg = load_config(config)
         first = next(iter(cfg.systems)), next(iter(cfg.conditions)), cfg.seeds[0]
         run = cfg.run(system or first[0], condition or first[1], first[2] if seed is None else seed)
         if dry_run:
-            words = rehearsal.describe(rehearsal.rehearse(cfg, run))
+            words = rehearsal.rehearsal_lines(rehearsal.rehearse(cfg, run))
         else:
-            words = f"{training.describe(training.train(cfg, run))}\nsee {paths.short(training.run_dir(cfg, run))}"
+            small_clip.pretrained_for(cfg, run)
+            words = f"{read_training(loop.train(cfg, run))}\nsee {paths.short(runs.run_folder(cfg, run))}"
     if os.environ.get("RANK", "0") == "0":  # torchrun counts its processes
         typer.echo(words)
     if distributed.is_initialized():
@@ -46,14 +48,13 @@ def train(
 @app.command("text-encoder")
 def text_encoder(config: ConfigOption = "demo"):
     """Pretrain the small text-image encoder that a config's `text: {source: rendered}` asks for, unless it is there."""
-    from cgdseg.jobs import text_encoders
-    from cgdseg.pretraining import pretrained
+    from cgdseg.training.small_clip import pretrained_for
 
     with one_line_errors():
-        wanted = text_encoders(load_config(config))
-        for settings in wanted:
-            typer.echo(f"text encoder in {paths.short(pretrained(settings))}")
-    if not wanted:
+        folders = pretrained_for(load_config(config))
+    for folder in folders:
+        typer.echo(f"text encoder in {paths.short(folder)}")
+    if not folders:
         typer.echo(f"no system of {config} takes its text from an encoder of our own")
 
 
@@ -65,8 +66,8 @@ def parameters(
 ):
     """Count the parameters of a system by part, without downloading weights."""
     from cgdseg.files import write_atomic
-    from cgdseg.outputs import to_json
-    from cgdseg.systems import parameter_counts
+    from cgdseg.models.inspect import parameter_counts
+    from cgdseg.report.outputs import to_json
 
     with one_line_errors():
         systems = load_config(config).systems
@@ -93,8 +94,8 @@ def release(
     """Calibrate a finished run and publish it as the model that ships with the repository.
 
     Writes its weights and card, and with --photographs the README's picture."""
-    from cgdseg.plots import release_picture
-    from cgdseg.release import publish, sample_pictures
+    from cgdseg.figures.scores import release_picture
+    from cgdseg.report.release import publish, sample_pictures
 
     with one_line_errors():
         cfg = load_config(config)

@@ -11,8 +11,9 @@ import typer
 
 from cgdseg import paths
 from cgdseg.cli.shared import ConfigOption, app, one_line_errors
-from cgdseg.config import Config, load_config
-from cgdseg.files import visible
+from cgdseg.config.reading import load_config
+from cgdseg.config.schema import Config
+from cgdseg.text import visible
 
 
 def _cores() -> int:
@@ -26,8 +27,8 @@ def reports(
     cores: Annotated[int, typer.Option(min=0, help="how many processor cores to use; 0: all")] = 0,
 ):
     """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
-    from cgdseg import jobs, notebooks, site
     from cgdseg.files import lock
+    from cgdseg.report import index, jobs, runner
 
     with one_line_errors():
         cfg = load_config(config)
@@ -35,17 +36,17 @@ def reports(
         folder = paths.report_dir(cfg.name)
         with lock(folder / ".lock", paths.short(folder)):
             for stem, reason in jobs.sweep(cfg).items():
-                notebooks.say("stale", stem, reason)
+                runner.say("stale", stem, reason)
             code = _snakemake(config, cores or _cores(), ctx.args)
             if code or not (folder / "index.html").exists():
-                site.write_index(config)  # after a failure too: it shows what failed
+                index.write_index(config)  # after a failure too: it shows what failed
     typer.echo(f"{'something failed; see' if code else 'open'} {paths.short(folder / 'index.html')}")
     raise typer.Exit(code)
 
 
 def _snakemake(config: str, cores: int, more: list[str]) -> int:
     """Run the Snakefile. Its own lock is off: ours is freed by the kernel even when a process is killed."""
-    from cgdseg.notebooks import forward_signals
+    from cgdseg.report.runner import forward_signals
 
     name = str(Path(config).resolve()) if Path(config).suffix else config
     files = ["--snakefile", str(paths.ROOT / "Snakefile"), "--directory", str(paths.HOME), "--config", f"name={name}"]
@@ -64,16 +65,16 @@ def run(
     minutes: Annotated[float, typer.Option(min=0.01, help="stop the notebook after so many minutes")] = 24 * 60,
 ):
     """Run one notebook headless, with proof that it came to its end, and write its receipt."""
-    from cgdseg import jobs, notebooks, report
+    from cgdseg.report import jobs, pages, runner
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the kernel is ended too
     with one_line_errors():
         given = dict(_pair(word) for word in parameter)
         job = jobs.make_job(notebook, config, given)
         try:
-            notebooks.run_notebook(job, minutes * 60)
-        except notebooks.NotebookError as error:
-            page = report.write_page(error.failed) if error.failed else None
+            runner.run_notebook(job, minutes * 60)
+        except runner.NotebookError as error:
+            page = pages.write_page(error.failed) if error.failed else None
             raise RuntimeError(f"{error}\nsee {paths.short(page)}" if page else str(error)) from None
 
 
@@ -90,20 +91,20 @@ def html(
     config: ConfigOption = "demo",
 ):
     """Render executed notebooks as pages that need no network."""
-    from cgdseg import report
+    from cgdseg.report import pages
 
     with one_line_errors():
         for stem in stems:
-            report.write_page(paths.executed_dir(load_config(config).name) / f"{stem}.ipynb")
+            pages.write_page(paths.executed_dir(load_config(config).name) / f"{stem}.ipynb")
 
 
 @app.command()
 def index(config: ConfigOption = "demo"):
     """Write the page that leads to all others."""
-    from cgdseg import site
+    from cgdseg.report.index import write_index
 
     with one_line_errors():
-        site.write_index(config)
+        write_index(config)
 
 
 @app.command("config")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cgdseg.config import PARTS, RGB
-from cgdseg.files import visible
+from cgdseg.config.base import PARTS, RGB
+from cgdseg.text import visible
 
 app = typer.Typer(
     no_args_is_help=True,

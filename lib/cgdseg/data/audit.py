@@ -9,13 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config import RGB, Config, Dataset
+from cgdseg.config.base import RGB
+from cgdseg.config.datasets import Dataset
+from cgdseg.config.schema import Config
 from cgdseg.data.copies import from_files, near_copies
 from cgdseg.data.layouts import MOBIUS_NAME, SBVPI_NAME, SLD_NAME, Finding, in_short, subfolder, visible_files
 from cgdseg.data.manifest import dataset_jobs, examine_all
 
-SHOWN = 10  # pairs that an error names
-PAIRS = [("train", "test"), ("val", "test"), ("train", "val")]
+MOST_PAIRS = 10  # pairs that an error names
+PART_PAIRS = [("train", "test"), ("val", "test"), ("train", "val")]
 
 
 def audit_folder(
@@ -116,7 +118,7 @@ def overlap(splits: pd.DataFrame, manifest: pd.DataFrame, near: pd.DataFrame) ->
     share of the second part's images and subjects in the first."""
     rows = []
     for (protocol, condition), parts in _parts(splits, manifest):
-        for one, two in PAIRS:
+        for one, two in PART_PAIRS:
             if one in parts and two in parts:
                 rows.append((protocol, condition, f"{one} and {two}", *_shared(parts[one], parts[two], near)))
     names = ["images", "files", "alike", "subjects", "share_of_images", "share_of_subjects"]
@@ -152,15 +154,15 @@ def refuse_overlap(splits: pd.DataFrame, manifest: pd.DataFrame, near: pd.DataFr
     found = []
     for (protocol, condition), parts in _parts(splits, manifest):
         must_be_apart = protocol == "subject" and cfg.protocol(condition) == "subject"
-        for one, two in PAIRS:
+        for one, two in PART_PAIRS:
             if must_be_apart and one in parts and two in parts:
                 where = f"{condition}, {one} and {two}"
                 found += [f"{where}: {pair}" for pair in _pairs(parts[one], parts[two], near)]
     if found:
-        rest = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        rest = [f"and {len(found) - MOST_PAIRS} more"] if len(found) > MOST_PAIRS else []
         raise ValueError(
             f"{len(found)} pairs stand in two parts of a split by `subject`:\n  "
-            + "\n  ".join(found[:SHOWN] + rest)
+            + "\n  ".join(found[:MOST_PAIRS] + rest)
             + "\nTake one file of each pair, with its mask, out of its dataset; or, where it is one person under two "
             "names, give that person one name, and the split keeps the images together."
         )

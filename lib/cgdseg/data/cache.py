@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config import RGB, Config, Size
-from cgdseg.data import in_parallel
+from cgdseg.config.base import RGB, Size
+from cgdseg.config.schema import Config
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.manifest import load_manifest
 from cgdseg.files import saying_where
+from cgdseg.loops import in_parallel
 
 RULE = "area or bilinear images, nearest exact labels; 1"  # change it when decoding or resizing changes
 
@@ -69,7 +70,7 @@ class PixelCache:
         return self.images.nbytes + self.labels.nbytes
 
 
-class Job(NamedTuple):
+class DecodingJob(NamedTuple):
     """One pair to decode into one row of the cache in `folder`."""
 
     row: int
@@ -87,7 +88,7 @@ def build_cache(
     """Decode and resize every pair of the manifest to size (H, W), unless an up-to-date cache is there.
 
     The cache appears complete or not at all. Raises BadFile when a file differs from its manifest row."""
-    folder, wanted = paths.pixels_dir(cfg.name, size), fingerprint(cfg, manifest, size)
+    folder, wanted = paths.pixels_dir(cfg.name, size), cache_fingerprint(cfg, manifest, size)
     try:
         cache = PixelCache(folder)
         if cache.digest == wanted:
@@ -123,12 +124,12 @@ def open_cache(cfg: Config, size: Size) -> PixelCache:
     """The cache notebook 01 built for (H, W); FileNotFoundError or ValueError when it is missing or out of date."""
     folder = paths.require(paths.pixels_dir(cfg.name, size), "01_data_audit")
     cache = PixelCache(folder)
-    if cache.digest != fingerprint(cfg, load_manifest(cfg), size):
+    if cache.digest != cache_fingerprint(cfg, load_manifest(cfg), size):
         raise ValueError(f"{paths.short(folder)} is out of date: run notebooks/01_data_audit.ipynb again")
     return cache
 
 
-def fingerprint(cfg: Config, manifest: pd.DataFrame, size: Size) -> str:
+def cache_fingerprint(cfg: Config, manifest: pd.DataFrame, size: Size) -> str:
     """SHA-256 of all that decides the cached pixels: ids, file hashes, colour tables, size and rule."""
     files = manifest[["image_id", "image_sha256", "mask_sha256"]].to_numpy().tolist()
     tables = {name: cfg.datasets[name].colours for name in sorted(manifest["dataset"].unique())}
@@ -147,17 +148,17 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def _jobs(cfg: Config, manifest: pd.DataFrame, size: Size, part: Path) -> list[Job]:
+def _jobs(cfg: Config, manifest: pd.DataFrame, size: Size, part: Path) -> list[DecodingJob]:
     jobs = []
     for row, pair in enumerate(manifest.itertuples()):
         dataset = cfg.datasets[pair.dataset]
         hashes = (pair.image_sha256, pair.mask_sha256)
         image, mask = dataset.folder / pair.image, dataset.folder / pair.mask
-        jobs.append(Job(row, image, mask, hashes, dataset.colours, size, part))
+        jobs.append(DecodingJob(row, image, mask, hashes, dataset.colours, size, part))
     return jobs
 
 
-def _fill(job: Job) -> None:
+def _fill(job: DecodingJob) -> None:
     """Decode one pair into its row."""
     image, labels = load_image(job.image), load_labels(job.mask, job.colours)
     for file, loaded, expected in zip((job.image, job.mask), (image, labels), job.sha256, strict=True):

@@ -4,6 +4,7 @@ In: images (H, W, 3) and the manifest's `phash` column, codes of 256 bits. Out: 
 eight symmetries of a rectangle, that a second look at aligned thumbnails confirms; `radius.py` measures the radius."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dctn
 
-from cgdseg.data.images import read_image
+from cgdseg.data.images import read_image, resize_image
 
 SIDE = 16  # frequencies a side: 256 bits tell trimmed copies from similar eyes, which the usual 64 do not
 BITS = SIDE * SIDE
@@ -21,12 +22,12 @@ ALIKE = 0.9  # correlation of aligned thumbnails: copies have 0.93 or more, the 
 FINE = 3.0  # pixels of a thumbnail: coarser differences of light do not count in the second look
 BENT = 0.2  # most that an aligned copy may be stretched, sheared or moved, as a share of its size
 FAR = np.int16(999)
-COLUMNS = ["first", "second", "distance", "same_subject", "turned", "alike"]
+PAIR_COLUMNS = ["first", "second", "distance", "same_subject", "turned", "alike"]
 
 Picture = Callable[[str], np.ndarray]  # image_id -> (H, W, 3) uint8
 
 
-def fingerprint(image: np.ndarray) -> str:
+def perceptual_hash(image: np.ndarray) -> str:
     """A perceptual hash of (H, W, 3) uint8: 64 hexadecimal digits, the signs of its lowest 16x16 frequencies.
 
     As `imagehash.phash`, but cut at zero instead of the median: a mirrored picture then has the same bits with those of
@@ -72,7 +73,7 @@ def _distances(first: np.ndarray, second: np.ndarray) -> Iterator[np.ndarray]:
         yield even + (64 - across) + (64 - along) + both
 
 
-def nearest(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def fewest_bits(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The smallest distance over the eight symmetries of codes that broadcast, in bits."""
     closest = None
     for distance in _distances(first, second):
@@ -85,7 +86,7 @@ def blocks(found: np.ndarray, n_rows: int = 128) -> Iterator[tuple[int, np.ndarr
 
     Pairs that stand in an earlier block, and pictures with themselves, are FAR."""
     for start in range(0, len(found), n_rows):
-        block = nearest(found[start : start + n_rows, None], found[None, start:])
+        block = fewest_bits(found[start : start + n_rows, None], found[None, start:])
         block[np.tri(*block.shape, dtype=bool)] = FAR
         yield start, block
 
@@ -108,7 +109,7 @@ def near_copies(manifest: pd.DataFrame, picture: Picture, radius: int = NEAR) ->
     first, second = (table.loc[pairs[side]].reset_index(drop=True) for side in "ij")
     named = pairs.reset_index(drop=True).assign(first=first.image_id, second=second.image_id)
     named["same_subject"] = first.subject == second.subject
-    return named.loc[first.image_sha256 != second.image_sha256, COLUMNS].reset_index(drop=True)
+    return named.loc[first.image_sha256 != second.image_sha256, PAIR_COLUMNS].reset_index(drop=True)
 
 
 def judged(table: pd.DataFrame, pairs: pd.DataFrame, picture: Picture) -> pd.DataFrame:
@@ -154,3 +155,116 @@ def _grey(image: np.ndarray) -> np.ndarray:
     """(64, 64) float32; squashed to a square, so that quarter turns keep it."""
     grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
     return cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+FOUND = 0.95  # of the copies of each promised kind lie within the radius
+FALSE = 1e-4  # at most this share of pairs of different people: a second look takes milliseconds
+LIKEST = 300  # pairs of different people that are looked at twice
+
+
+def _encoded(image: np.ndarray) -> np.ndarray:
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+def _trimmed(share: float):
+    def trim(image: np.ndarray) -> np.ndarray:
+        top, left = (max(1, round(share * side)) for side in image.shape[:2])
+        return image[top:-top, left:-left]
+
+    return trim
+
+
+CHANGES = {  # what is done to a picture before it is looked for; each is also mirrored or turned at random
+    "JPEG at quality 40": _encoded,
+    "half the size": lambda image: resize_image(image, (image.shape[0] // 2, image.shape[1] // 2)),
+    "brighter, in part white": lambda image: np.clip(1.3 * image + 10, 0, 255).astype(np.uint8),
+    "darker (gamma 1.5)": lambda image: (255 * (image / 255) ** 1.5).astype(np.uint8),
+    "blurred": lambda image: cv2.GaussianBlur(image, (0, 0), max(image.shape) / 150),
+    "3 % cut off each side": _trimmed(0.03),
+    "5 % cut off each side": _trimmed(0.05),
+}
+BEYOND = {"5 % cut off each side"}  # shown, to say where the search ends, but not promised
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The radius in bits of 256, and what it was chosen from.
+
+    copies: DataFrame[change, promised, distance, alike], a row a copy made here. strangers: (257,) pairs of images of
+    different people by distance. likest: DataFrame[i, j, distance, turned, alike], the nearest of those pairs."""
+
+    radius: int
+    copies: pd.DataFrame
+    strangers: np.ndarray
+    likest: pd.DataFrame
+
+    def missed(self) -> float:
+        """Share of promised copies that the search does not find, by either look."""
+        promised = self.copies[self.copies.promised]
+        return float(1 - ((promised.distance <= self.radius) & (promised.alike >= ALIKE)).mean())
+
+    def strangers_within(self, radius: int | None = None) -> float:
+        """Share of pairs of different people that the radius takes in, before the second look."""
+        radius = self.radius if radius is None else radius
+        return float(self.strangers[: radius + 1].sum() / max(1, self.strangers.sum()))
+
+
+def calibrate(manifest: pd.DataFrame, picture: Picture, n: int = 60, seed: int = 0) -> Calibration:
+    """Make copies of n images and measure how far they move; measure how far apart different people are.
+
+    The radius takes in 95 % of each promised kind of copy, or fewer where it would take in more than one pair of
+    different people in 10,000. Pairs of "different" people that prove to be one picture do not count as such: they are
+    what is sought, and must not hide themselves."""
+    table = manifest.sort_values("image_id", ignore_index=True)
+    copies = made_copies(table, picture, n, seed)
+    strangers, likest = strangers_of(table, picture)
+    measured = Calibration(0, copies, strangers, likest)
+    kinds = copies[copies.promised].groupby("change").distance
+    radius = int(max(np.quantile(distances, FOUND, method="higher") for _, distances in kinds))
+    while radius and measured.strangers_within(radius) > FALSE:
+        radius -= 1
+    return Calibration(radius, copies, strangers, likest)
+
+
+def made_copies(table: pd.DataFrame, picture: Picture, n: int, seed: int) -> pd.DataFrame:
+    """Each of CHANGES on each of n images: DataFrame[change, promised, distance, alike]."""
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(len(table), min(n, len(table)), replace=False))
+    rows = []
+    for i in chosen:
+        image = picture(table.image_id[i])
+        for change, alter in CHANGES.items():
+            turn = list(TURNS.values())[rng.integers(len(TURNS))]
+            copy = np.ascontiguousarray(turn(alter(image)))
+            both = pd.DataFrame({"image_id": ["image", "copy"], "phash": [table.phash[i], perceptual_hash(copy)]})
+            pair = pd.DataFrame({"i": [0], "j": [1], "distance": [_apart(both.phash)]})
+            looked = judged(both, pair, {"image": image, "copy": copy}.__getitem__)
+            rows.append((change, change not in BEYOND, int(looked.distance[0]), looked.alike[0]))
+    return pd.DataFrame(rows, columns=["change", "promised", "distance", "alike"])
+
+
+def _apart(pair: pd.Series) -> int:
+    found = codes(pair)
+    return fewest_bits(found[:1], found[1:]).item()
+
+
+def strangers_of(table: pd.DataFrame, picture: Picture) -> tuple[np.ndarray, pd.DataFrame]:
+    """Pairs of different people by distance (257,), and the LIKEST nearest of them, looked at twice.
+
+    Pairs that the second look takes for one picture are in neither."""
+    found, people = codes(table.phash), table.subject.factorize()[0]
+    counts, parts = np.zeros(BITS + 1, int), [np.empty((0, 3), int)]
+    reach = BITS
+    for start, block in blocks(found):
+        block[people[start : start + len(block), None] == people[None, start:]] = BITS + 1
+        counts += np.bincount(np.minimum(block, BITS + 1).ravel(), minlength=BITS + 2)[: BITS + 1]
+        reach = min(reach, int(np.searchsorted(counts.cumsum(), LIKEST)))  # the distance of the pair that is LIKEST-th
+        i, j = np.nonzero(block <= reach)
+        parts.append(np.column_stack([i + start, j + start, block[i, j]]))
+    pairs = pd.DataFrame(np.concatenate(parts), columns=["i", "j", "distance"])
+    pairs = pairs.sort_values("distance", kind="stable", ignore_index=True).head(LIKEST)
+    looked = judged(table, pairs, picture)
+    same = looked.alike >= ALIKE
+    counts -= np.bincount(looked.distance[same], minlength=BITS + 1)
+    return counts, looked[~same].reset_index(drop=True)

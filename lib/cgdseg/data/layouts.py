@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from cgdseg.config import Dataset
+from cgdseg.config.datasets import Dataset
 from cgdseg.data.images import FORMATS
 
 
@@ -36,7 +36,7 @@ class Finding(NamedTuple):
     used: bool = False
 
 
-Found = Iterator[Pair | Finding]
+PairsAndFindings = Iterator[Pair | Finding]
 SBVPI_NAME = re.compile(r"(?:\d+_)?(\d+)([LR])_([a-z])_(\d+)")  # 12L_s_3; the kit's flat copy puts "12_" before
 MOBIUS_NAME = re.compile(r"(?:\d+_)?(\d+)_[123][inp]_([LR])([lrsu])_(\w+)")  # 7_1i_Ll_2
 SLD_NAME = re.compile(r"(\d+)\s*\((\d+)\).*")  # 31 (4)
@@ -101,7 +101,7 @@ def _nameless(dataset: Dataset, pairs: list[Pair]) -> int:
     return sum(pair.image.parent == base for pair in pairs)
 
 
-def syncroi(root: Path) -> Found:
+def syncroi(root: Path) -> PairsAndFindings:
     """The SSBC kit: [Synthetic_SIP/]{Training,Validation}/{Images,Masks}/<same name>.
 
     The real kit (10,000 + 1,000 eyes without identity) is grouped by its two generators, the first half of each part
@@ -119,7 +119,7 @@ def syncroi(root: Path) -> Found:
         yield from _strays(root, masks, {image.stem for image in images})
 
 
-def sbvpi(root: Path) -> Found:
+def sbvpi(root: Path) -> PairsAndFindings:
     """SBVPI: <id>/<id><L|R>_<gaze>_<n>.jpg with <same>_sclera.png (and iris, pupil, ...) beside it."""
     images, masks = [], defaultdict(list)
     for file in visible_files(root):
@@ -138,7 +138,7 @@ def sbvpi(root: Path) -> Found:
     yield from _strays(root, masks, {image.stem for image in images})
 
 
-def masd(root: Path) -> Found:
+def masd(root: Path) -> PairsAndFindings:
     """MASD with SBVPI's names: Images/[<id>/]<id><L|R>_<gaze>_<n>.jpg, the mask likewise below Masks/, or beside it."""
     if subfolder(root, "Masks") is None:
         yield from sbvpi(root)
@@ -146,7 +146,7 @@ def masd(root: Path) -> Found:
     yield from _two_trees(root, SBVPI_NAME, "<id><L|R>_<gaze>_<n>")
 
 
-def mobius(root: Path) -> Found:
+def mobius(root: Path) -> PairsAndFindings:
     """MOBIUS: Images/<id>/<id>_<phone><light>_<eye><gaze>_<n|bad>.jpg, Masks/<id>/<same>.png. Most images have none."""
     folder, mask_folder = subfolder(root, "Images"), subfolder(root, "Masks")
     masks = _by_stem(mask_folder)
@@ -169,19 +169,19 @@ def mobius(root: Path) -> Found:
     yield from _strays(root, masks, seen)
 
 
-def smd(root: Path) -> Found:
+def smd(root: Path) -> PairsAndFindings:
     """SMD: Images/<id>/<file>, Masks/<id>/<same stem>, or flat as <id>_<file>."""
     yield from _two_trees(root, None, "")
 
 
-def sld(root: Path) -> Found:
+def sld(root: Path) -> PairsAndFindings:
     """SLD: Images/<id> (<n>).jpg, Masks/<same stem>."""
     yield from _two_trees(root, SLD_NAME, "<id> (<n>)")
 
 
 def plain(
     root: Path, images: str = "Images/**/*", masks: str = "Masks/**/{stem}.*", person: str | None = None
-) -> Found:
+) -> PairsAndFindings:
     """Globs below root. The person is what the group of `person` finds in an image's path below the folders that
     `images` names; without it, the first subfolder there; else each image is a person of its own."""
     folder, _, name = masks.rpartition("/")
@@ -213,7 +213,7 @@ def plain(
 READERS = {"syncroi": syncroi, "sbvpi": sbvpi, "masd": masd, "mobius": mobius, "smd": smd, "sld": sld}
 
 
-def _two_trees(root: Path, name: re.Pattern | None, shape: str) -> Found:
+def _two_trees(root: Path, name: re.Pattern | None, shape: str) -> PairsAndFindings:
     """Images/ and Masks/ with the same stems, flat or nested; subject from the name, else from the folder."""
     folder, mask_folder = subfolder(root, "Images"), subfolder(root, "Masks")
     masks = _by_stem(mask_folder)
@@ -251,7 +251,7 @@ def _pair(
     gaze: str = "",
     part: str = "",
     sought: str = "its name in the layout",
-) -> Found:
+) -> PairsAndFindings:
     """The pair, or the finding that there is no single mask for the image."""
     if image.suffix.lower() not in FORMATS:
         yield _not_an_image(image, root)

@@ -5,6 +5,7 @@ A bad file never stops the run and is never used silently."""
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -13,12 +14,14 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config import RGB, Config, Dataset
-from cgdseg.data import in_parallel
-from cgdseg.data.copies import fingerprint
+from cgdseg.config.base import RGB
+from cgdseg.config.datasets import Dataset
+from cgdseg.config.schema import Config
+from cgdseg.data.copies import perceptual_hash
 from cgdseg.data.images import CLASSES, BadFile, load_image, load_labels
 from cgdseg.data.layouts import Finding, Pair, read_layout
 from cgdseg.files import write_atomic
+from cgdseg.loops import in_parallel
 
 TEXT = ["image_id", "dataset", "domain", "subject", "eye", "gaze", "part", "image", "mask"]
 HASHES = ["image_sha256", "mask_sha256", "phash"]
@@ -27,7 +30,7 @@ MANIFEST = [*TEXT, *NUMBERS, *HASHES, "has_iris"]
 FINDINGS = ["dataset", "file", "reason", "mend", "used"]
 
 
-class Job(NamedTuple):
+class MeasuringJob(NamedTuple):
     """One pair to examine, with all a worker needs to know."""
 
     pair: Pair
@@ -51,14 +54,14 @@ def build_manifest(
     return examine_all(jobs, findings, progress, n_workers or cfg.workers)
 
 
-def dataset_jobs(name: str, dataset: Dataset) -> tuple[list[Job], list[Finding]]:
+def dataset_jobs(name: str, dataset: Dataset) -> tuple[list[MeasuringJob], list[Finding]]:
     pairs, findings = read_layout(name, dataset)
-    jobs = [Job(pair, name, dataset.domain, dataset.folder, dataset.colours) for pair in pairs]
+    jobs = [MeasuringJob(pair, name, dataset.domain, dataset.folder, dataset.colours) for pair in pairs]
     return jobs, findings
 
 
 def examine_all(
-    jobs: list[Job], findings: list[tuple], progress: bool, n_workers: int | None
+    jobs: list[MeasuringJob], findings: list[tuple], progress: bool, n_workers: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Examine jobs in parallel -> (manifest, findings); `findings` are rows that are already known."""
     rows = []
@@ -72,7 +75,7 @@ def examine_all(
     return manifest, pd.DataFrame(findings, columns=FINDINGS).astype({"used": bool})
 
 
-def examine(job: Job) -> tuple[dict | None, list[Finding]]:
+def examine(job: MeasuringJob) -> tuple[dict | None, list[Finding]]:
     """Decode, check and measure one pair -> (manifest row or None, findings)."""
     pair = job.pair
     image_file, mask_file = (os.path.relpath(file, job.folder) for file in (pair.image, pair.mask))
@@ -138,7 +141,7 @@ def measure(image: np.ndarray, labels: np.ndarray) -> dict:
         "green": round(float(green), 3),
         "blue": round(float(blue), 3),
         "blur": round(float(cv2.Laplacian(grey, cv2.CV_64F).var()), 3),  # falls with blur, and with resolution
-        "phash": fingerprint(image),
+        "phash": perceptual_hash(image),
     }
 
 
@@ -195,3 +198,9 @@ def _duplicates(rows: list[dict]) -> list[tuple]:
             mend = f"keep one, this or {other}; two parts of a split must not share it"
             findings.append((row["dataset"], row["image"], "has the same bytes as another image", mend, True))
     return findings
+
+
+def by_dataset(manifest: pd.DataFrame, cfg: Config) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each dataset's rows, in the config's order."""
+    groups = dict(iter(manifest.groupby("dataset")))
+    return ((name, groups[name]) for name in cfg.datasets if name in groups)

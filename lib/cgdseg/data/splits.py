@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config import Config
+from cgdseg.config.schema import Config
 from cgdseg.data.manifest import read_csv, write_csv
 
-PROTOCOLS = ("subject", "published")
-COLUMNS = ["protocol", "condition", "image_id", "part"]
+SPLIT_PROTOCOLS = ("subject", "published")
+SPLIT_COLUMNS = ["protocol", "condition", "image_id", "part"]
 KIT_PARTS = {"Training": "train", "Validation": "val"}
 
 
@@ -26,7 +26,7 @@ def make_splits(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     groups = dict(iter(manifest.groupby("dataset")))
     _check(groups, cfg)
     rows = []
-    for protocol in PROTOCOLS:
+    for protocol in SPLIT_PROTOCOLS:
         parts = {name: _split(name, group, protocol, cfg) for name, group in groups.items()}
         for condition, trained in cfg.conditions.items():
             for name, assigned in parts.items():
@@ -34,7 +34,7 @@ def make_splits(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
                 taught = name in trained
                 wanted = ({"train", "val"} if taught else set()) | ({"test"} if dataset.domain == "real" else set())
                 rows += [(protocol, condition, image, part) for image, part in assigned if part in wanted]
-    splits = pd.DataFrame(rows, columns=COLUMNS).sort_values(COLUMNS, ignore_index=True)
+    splits = pd.DataFrame(rows, columns=SPLIT_COLUMNS).sort_values(SPLIT_COLUMNS, ignore_index=True)
     for (protocol, condition), group in splits.groupby(["protocol", "condition"]):
         missing = {"train", "val"} - set(group["part"])
         if missing:
@@ -50,7 +50,7 @@ def save_splits(cfg: Config, splits: pd.DataFrame) -> None:
 
 def load_splits(cfg: Config) -> pd.DataFrame:
     """The splits that notebook 01 wrote."""
-    return read_csv(paths.require(paths.splits_csv(cfg.name), "01_data_audit"), COLUMNS)
+    return read_csv(paths.require(paths.splits_csv(cfg.name), "01_data_audit"), SPLIT_COLUMNS)
 
 
 def part_ids(cfg: Config, condition: str, part: str, protocol: str | None = None) -> list[str]:

@@ -16,13 +16,16 @@ import cv2
 import numpy as np
 from pydantic import ValidationError
 
-from cgdseg import live
-from cgdseg.architectures import nearest
-from cgdseg.config import Dataset, StandIn
-from cgdseg.eyes import IRIS, LOOKS, PUPIL, SCLERA, Factors, render_eye
+from cgdseg import loops
+from cgdseg.config.datasets import Dataset, StandIn
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.factors import Factors
+from cgdseg.eyes.geometry import IRIS, PUPIL, SCLERA
+from cgdseg.eyes.looks import LOOKS
 from cgdseg.files import saying_where
-from cgdseg.imports import code_digest
+from cgdseg.hashes import code_digest
 from cgdseg.paths import short
+from cgdseg.text import did_you_mean
 
 CARD = "stand-in.json"
 TEMPORARY = ".part"
@@ -61,7 +64,7 @@ def write_stand_in(dataset: Dataset, n_workers: int = 1, progress: bool = True) 
     missing = [i for i in plan(dataset.layout, dataset.stand_in) if not (folder / i.files[-1]).exists()]
     chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     job = functools.partial(_render_chunk, folder, factors, dataset.stand_in)
-    bar = live.bar(total=len(missing), desc=f"render {folder.name}", unit="eye", disable=not progress or not missing)
+    bar = loops.bar(total=len(missing), desc=f"render {folder.name}", unit="eye", disable=not progress or not missing)
     with bar:
         for n in _run(job, chunks, n_workers):
             bar.update(n)
@@ -70,7 +73,7 @@ def write_stand_in(dataset: Dataset, n_workers: int = 1, progress: bool = True) 
 def stand_in_factors(spec: StandIn) -> Factors:
     """The look of a stand-in with its own ranges; ValueError names what is wrong."""
     if spec.look not in LOOKS:
-        raise ValueError(f"stand_in.look: there is no look {spec.look!r}{nearest(spec.look, LOOKS)}")
+        raise ValueError(f"stand_in.look: there is no look {spec.look!r}{did_you_mean(spec.look, LOOKS)}")
     try:
         return Factors(**{**LOOKS[spec.look].model_dump(), **spec.factors})
     except ValidationError as error:

@@ -10,10 +10,9 @@ import numpy as np
 
 from cgdseg.eyes.camera import photograph
 from cgdseg.eyes.eyeball import paint_eyeball
-from cgdseg.eyes.factors import GROUPS, Factors, draw
-from cgdseg.eyes.geometry import IRIS, OTHER, PUPIL, SCLERA, Scene, build_scene
+from cgdseg.eyes.factors import Factors, draw
+from cgdseg.eyes.geometry import OTHER, SCLERA, Scene, build_scene
 from cgdseg.eyes.hair import draw_lashes, lash_colour
-from cgdseg.eyes.looks import LOOKS
 from cgdseg.eyes.reflections import draw_reflections, environment
 from cgdseg.eyes.skin import blend, paint_skin, skin_colour
 

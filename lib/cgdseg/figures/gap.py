@@ -1,0 +1,110 @@
+"""Figures of what is lost between domains: how far apart they are, what the gap consists of, what closes it."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+
+def gap_chart(table: pd.DataFrame) -> Figure:
+    """A line from validation to each test set, one a run: its slope is the domain gap."""
+    order = list(dict.fromkeys(table.dataset))
+    figure, axis = plt.subplots(figsize=(1.9 * len(order) + 1.5, 3.4), layout="constrained")
+    for name, rows in table.groupby("run", sort=False):
+        rows = rows.set_index("dataset").reindex(order)
+        axis.plot(order, rows.f1, marker="o", label=name)
+        axis.fill_between(order, rows.low, rows.high, alpha=0.12)
+    axis.set(ylabel="F1, mean over images", ylim=(max(0, table.low.min() - 0.05), 1))
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def feature_map(axes: np.ndarray, labels: np.ndarray) -> Figure:
+    """Images on two axes (N, 2), coloured by dataset (N,); the large marks are means."""
+    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+    for colour, marker, label in zip(sns.color_palette("colorblind"), "o^sDPX", dict.fromkeys(labels), strict=False):
+        x, y = axes[labels == label].T
+        axis.scatter(x, y, s=16, alpha=0.5, color=colour, marker=marker, linewidth=0, label=label)
+        axis.scatter(x.mean(), y.mean(), s=150, color=colour, marker=marker, edgecolor="0.1", linewidth=1.2)
+    axis.set(xlabel="first principal axis", ylabel="second principal axis")
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def factor_bars(table: pd.DataFrame) -> Figure:
+    """Points of F1 that each factor explains, a panel a test set (`attribution.points_of` with `dataset`)."""
+    datasets = list(dict.fromkeys(table.dataset))
+    figure, axes = plt.subplots(
+        1, len(datasets), figsize=(4.4 * len(datasets) + 1.6, 3.6), sharex=True, sharey=True,
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for axis, name in zip(axes[0], datasets, strict=True):
+        rows = table[table.dataset == name].iloc[::-1].reset_index(drop=True)
+        whole = rows.factor.isin(["explained", "unexplained", "gap"])
+        whiskers = 100 * np.abs(rows[["low", "high"]].to_numpy().T - rows.points.to_numpy())
+        colours = np.where(whole, "0.6", sns.color_palette("colorblind").as_hex()[0])
+        axis.barh(rows.factor, 100 * rows.points, xerr=whiskers, color=colours, error_kw={"lw": 1, "ecolor": "0.25"})
+        axis.axvline(0, color="0.3", linewidth=0.8)
+        axis.axhline(whole.sum() - 0.5, color="0.6", linewidth=0.8, linestyle=":")
+        axis.set(title=name, xlabel="points of F1 lost, with 95 % interval")
+        axis.grid(axis="y", visible=False)
+        sns.despine(ax=axis, left=True)
+    return figure
+
+
+def blame(table: pd.DataFrame) -> Figure:
+    """Points blamed on each factor (columns) where one factor was changed (rows), from `attribution.known_gaps`."""
+    grid = 100 * table.pivot(index="changed", columns="factor", values="points")
+    order = [name for name in dict.fromkeys(table.factor) if name != "explained"]
+    grid = grid.loc[list(dict.fromkeys(table.changed)), order].round(1) + 0.0  # no minus before a zero
+    figure, axis = plt.subplots(figsize=(7.6, 0.42 * len(grid) + 1.3), layout="constrained")
+    limit = max(1.0, np.nanmax(np.abs(grid.to_numpy())))
+    sns.heatmap(
+        grid, ax=axis, cmap="vlag", vmin=-limit, vmax=limit, annot=True, fmt=".1f", linewidths=1, cbar=False,
+        annot_kws={"fontsize": 8},
+    )  # fmt: skip
+    axis.axvline(len(order) - 2, color="0.2", linewidth=1)
+    axis.set(xlabel="points of F1 blamed on", ylabel="changed")
+    axis.set_xticks(axis.get_xticks(), order, rotation=35, ha="right", rotation_mode="anchor")
+    axis.tick_params(axis="y", rotation=0)
+    return figure
+
+
+LOOKS_AT = {"nothing of the target": 0, "target images": 1, "target labels": 2}  # place in the palette
+
+
+def remedies_and_people(remedies: pd.DataFrame, ladder: pd.DataFrame) -> Figure:
+    """A row a test set: F1 under each remedy (`remedies.changes`), and against the real people trained on
+    (`ladder.summary`), on one scale; the dotted line is the run as it is."""
+    datasets = list(dict.fromkeys(remedies.dataset))
+    figure, axes = plt.subplots(
+        len(datasets), 2, figsize=(9.6, 2.5 * len(datasets) + 2), sharey="row", sharex="col", squeeze=False,
+        width_ratios=[1.25, 1], layout="constrained",
+    )  # fmt: skip
+    palette = sns.color_palette("colorblind")
+    for (left, right), name in zip(axes, datasets, strict=True):
+        rows, line = remedies[remedies.dataset == name], ladder[ladder.dataset == name]
+        rows = rows.sort_values("looks_at", key=lambda column: column.map(LOOKS_AT), kind="stable")
+        base = rows[rows.remedy == "none"].f1.iloc[0]
+        for place, row in enumerate(rows[rows.remedy != "none"].itertuples()):
+            whiskers = np.abs(np.array([[row.low], [row.high]]) - row.change)
+            colour = palette[LOOKS_AT[row.looks_at]]
+            left.errorbar(place, row.f1, yerr=whiskers, fmt="o", capsize=2, color=colour, markersize=5)
+        names = rows.remedy[rows.remedy != "none"]
+        left.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+        places = {k: place for place, k in enumerate(sorted(line.people.unique()))}
+        means = line.groupby("people").f1.mean()
+        right.plot([places[k] for k in means.index], means, color=palette[2], marker="o")
+        bounds = line.drop_duplicates("people").set_index("people").loc[means.index]
+        right.fill_between([places[k] for k in means.index], bounds.low, bounds.high, color=palette[2], alpha=0.15)
+        right.scatter(line.people.map(places), line.f1, s=12, color="0.25", zorder=3)
+        right.set_xticks(list(places.values()), list(places))
+        for axis in (left, right):
+            axis.axhline(base, color="0.4", linewidth=1, linestyle=":")
+            sns.despine(ax=axis)
+        left.set(ylabel=f"F1 on {name}")
+    axes[-1, 1].set_xlabel("real people in training; dots are seeds")
+    handles = [plt.Line2D([], [], color=palette[i], marker="o", linestyle="", label=n) for n, i in LOOKS_AT.items()]
+    figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=3, title="looks at")
+    return figure

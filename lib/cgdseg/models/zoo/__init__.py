@@ -1,0 +1,1 @@
+"""What CGDSeg is compared with, a file a system, and predictors that learned nothing."""

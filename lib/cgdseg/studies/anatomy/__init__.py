@@ -1,0 +1,1 @@
+"""What CGDSeg does to an eye and what its parts are worth: notebook 2."""

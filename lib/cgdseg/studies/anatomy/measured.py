@@ -1,0 +1,102 @@
+"""What benchmarks/ measured once, as tables and in words: studies of what transfers, speeds, peers."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from cgdseg.paths import RESULTS
+from cgdseg.scoring.statistics import crossed_interval
+
+
+def read_transfer(table: pd.DataFrame) -> str:
+    """A study of benchmarks/transfer.py (`tables.transfer`) in words."""
+    base, rest, judged = table.iloc[0], table.iloc[1:], table.columns[1]
+    lines = [
+        f"- {row.variant}: {100 * row.change:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+        for row in rest.itertuples()
+        if row.high < 0 or row.low > 0
+    ]
+    start = f"The baseline, {base.variant}, reaches F1 {base[judged]:.3f} on {judged.removesuffix(' F1')}. "
+    unsure = f"For {len(rest) - len(lines)} of {len(rest)} changes the interval includes zero"
+    return start + (f"{unsure}; the others:\n\n" + "\n".join(lines) if lines else f"{unsure}.")
+
+
+def read_language(table: pd.DataFrame) -> str:
+    """What language brings over random text in the same form of grounding (`tables.transfer`, a baseline each)."""
+    helped, harmed = table[table.low > 0], table[table.high < 0]
+    if helped.empty and harmed.empty:
+        widest = 100 * table[["low", "high"]].abs().to_numpy().max()
+        return (
+            f"In none of the {len(table)} forms can language be told from random text: every interval includes zero, "
+            f"and the widest reaches {widest:.1f} points."
+        )
+    parts = [
+        f"{word} in {', '.join(rows.variant)}" for word, rows in (("helps", helped), ("harms", harmed)) if len(rows)
+    ]
+    return f"Against random text language {' and '.join(parts)}; the other intervals include zero."
+
+
+SETS = {"photos": "photographs F1", "rendered": "rendered eyes F1"}  # the first that a study has judges its variants
+
+
+def transfer(rows: pd.DataFrame, baseline: str | dict[str, str]) -> pd.DataFrame:
+    """A study of benchmarks/transfer.py, a row a variant: F1 on photographs, its change against the baseline variant
+    with a 95 % interval over seeds and images, and F1 on rendered eyes. The most harmful change comes first.
+
+    Where no photographs were scored, the change is that on rendered eyes. A dict gives some variants a baseline each,
+    and only those have a row."""
+    means = rows.groupby(["variant", "set"]).f1.mean().unstack().rename(columns=SETS)
+    judge = next(name for name in SETS if (rows.set == name).any())
+    grids = {
+        v: g.pivot(index="seed", columns="image", values="f1") for v, g in rows[rows.set == judge].groupby("variant")
+    }
+    found, pairs = [], baseline if isinstance(baseline, dict) else dict.fromkeys(grids, baseline)
+    for variant, other in pairs.items():
+        change = (grids[variant] - grids[other]).dropna(how="all")
+        low, high = crossed_interval(change.to_numpy()) if variant != other else (np.nan, np.nan)
+        moved = {"change": change.to_numpy().mean(), "low": low, "high": high}
+        own = {SETS[judge]: means.loc[variant, SETS[judge]], **moved, **means.loc[variant].drop(SETS[judge])}
+        found.append({"variant": variant, **own, "seeds": len(change)})
+    table = pd.DataFrame(found).sort_values("change", ignore_index=True)
+    if isinstance(baseline, dict):
+        return table
+    return pd.concat([table[table.variant == baseline], table[table.variant != baseline]], ignore_index=True)
+
+
+CODE_FORMS = {  # of benchmarks/
+    "theirs": "the slides' code",
+    "theirs, memory kept": "the slides' code, freed memory kept",
+    "ours": "ours, float32",
+    "ours bf16": "ours, bf16",
+    "ours compiled": "ours, float32, compiled",
+    "ours bf16 compiled": "ours, bf16, compiled",
+}
+
+
+def side_forms(name: str) -> pd.DataFrame:
+    """The forms that benchmarks/results/<name>.json compares: milliseconds an image, times faster than the slides'
+    code, and the most memory held."""
+    result = measured(name)
+    table = pd.DataFrame({"ms an image": result["ms_an_image"], "peak MiB": result["peak_MiB"]})
+    table.insert(1, "times faster", table["ms an image"]["theirs"] / table["ms an image"])
+    return table.rename_axis("form").reset_index().replace({"form": CODE_FORMS})
+
+
+def measured(name: str) -> dict:
+    """What benchmarks/<name>.py found, with the `machine` it ran on."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def peers() -> pd.DataFrame:
+    """benchmarks/results/peers.json: parameters, operations and time of each peer at the study's size."""
+    return pd.DataFrame(measured("peers")["peers"])
+
+
+def input_pipeline() -> pd.DataFrame:
+    """benchmarks/results/input_pipeline.json in rows: quantity, value, unit."""
+    found = measured("input_pipeline")
+    rows = [("an image decoded from PNG", found["ms_an_image"]["decoded"], "ms")]
+    rows += [("an image from the cache", found["ms_an_image"]["cached"], "ms"), ("times faster", found["ratio"], "")]
+    rows += [(f"most held, {case}", value, "MiB") for case, value in found["peak_MiB"].items()]
+    return pd.DataFrame(rows, columns=["quantity", "value", "unit"])

@@ -1,0 +1,259 @@
+"""Checks of what learns and what cannot: gradients by autograd, attention weights, LoRA's first steps, the losses."""
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cgdseg.models.layers import CSSE
+from cgdseg.studies.claims.evidence import Evidence, paper, paper_trace
+from cgdseg.studies.claims.ledger import Found
+from cgdseg.studies.claims.registry import check
+
+EXACT = 1e-9  # of gradients in float64: more is no rounding
+
+
+class Adapted(nn.Module):
+    """Slide "LoRALinear Module" on a small frozen weight, in float64: W x + (alpha / r) B A x."""
+
+    def __init__(self, rank: int = 8, alpha: float = 16.0, seed: int = 0, zero: str = "B"):
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.weight = torch.randn(24, 16, generator=draw, dtype=torch.float64)
+        a, b = (torch.randn(s, generator=draw, dtype=torch.float64) for s in ((rank, 16), (24, rank)))
+        self.A, self.B = (nn.Parameter(torch.zeros_like(v) if n == zero else v) for n, v in (("A", a), ("B", b)))
+        self.scale = alpha / rank
+        self.x = torch.randn(5, 16, generator=draw, dtype=torch.float64)
+
+    def forward(self) -> Tensor:
+        return self.x @ self.weight.T + self.scale * self.x @ self.A.T @ self.B.T
+
+    def learn(self) -> Tensor:
+        """Gradients of a plain loss; returns ∂L/∂h (5, 24)."""
+        answer = self()
+        answer.retain_grad()
+        answer.square().sum().backward()
+        return answer.grad
+
+
+@check
+def lora_starts_as_identity(evidence: Evidence) -> Found:
+    """Output of one adapted block of our model, with its adapters and without."""
+    block = paper().backbone.dinov2.encoder.layer[0].attention.q_proj
+    tokens = torch.randn(7, 384, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        difference = (block(tokens) - block.base_layer(tokens)).abs().max().item()
+    return Found(difference == 0, f"untrained, the adapter changes its block's queries by {difference:.1g}")
+
+
+@check
+def lora_scale(evidence: Evidence) -> Found:
+    """The factor that our model's adapters carry."""
+    return Found(float(paper().backbone.dinov2.encoder.layer[0].attention.q_proj.scaling["default"]))
+
+
+@check
+def lora_rank(evidence: Evidence) -> Found:
+    """Rank of B A for random A and B of the paper's shapes, by singular values."""
+    draw = torch.Generator().manual_seed(0)
+    change = torch.randn(1152, 8, generator=draw) @ torch.randn(8, 384, generator=draw)
+    return Found(float(torch.linalg.matrix_rank(change)), "a bound for any A and B")
+
+
+@check
+def lora_gradient(evidence: Evidence, of: str) -> Found:
+    """The slides' formula against autograd."""
+    layer = Adapted(zero="neither")
+    arrived = layer.learn()
+    written = {
+        "A": layer.scale * layer.B.T @ arrived.T @ layer.x,
+        "B": layer.scale * arrived.T @ (layer.x @ layer.A.T),
+    }
+    found = getattr(layer, of).grad
+    worst = (written[of] - found).abs().max().item() / found.abs().max().item()
+    return Found(worst < EXACT, f"they differ by {worst:.1g} of the largest gradient")
+
+
+@check
+def frozen_gets_no_gradient(evidence: Evidence) -> Found:
+    """Which parameters of one block of our model receive a gradient."""
+    block = copy.deepcopy(paper().backbone.dinov2.encoder.layer[0])
+    block(torch.randn(1, 5, 384, generator=torch.Generator().manual_seed(0))).square().sum().backward()
+    moved = {name for name, p in block.named_parameters() if p.grad is not None}
+    others = sorted(name for name in moved if "lora_" not in name)
+    return Found(not others, f"{len(moved)} tensors of the block's adapters and {len(others)} others do")
+
+
+@check
+def first_step(evidence: Evidence, of: str) -> Found:
+    """Size of the first gradient at alpha = 2r against that at alpha = r, by autograd; 0 where both are nil."""
+    sizes = []
+    for alpha in (16.0, 8.0):
+        layer = Adapted(alpha=alpha)
+        layer.learn()
+        sizes.append(getattr(layer, of).grad.norm().item())
+    said = f"the gradient's length is {sizes[0]:.3g} against {sizes[1]:.3g}"
+    said += "" if sizes[1] else ": with B = 0, A has no gradient to scale at the first step"
+    return Found(sizes[0] / sizes[1] if sizes[1] else 0.0, said)
+
+
+@check
+def adamw_step(evidence: Evidence) -> Found:
+    """How far AdamW's first step moves B at alpha = 2r, against alpha = r."""
+    moved = []
+    for alpha in (16.0, 8.0):
+        layer = Adapted(alpha=alpha)
+        layer.learn()
+        torch.optim.AdamW(layer.parameters(), lr=1e-4).step()
+        moved.append(layer.B.detach().norm().item())
+    said = "AdamW divides the scale out of the gradient; what is left is the factor in the forward pass"
+    return Found(moved[0] / moved[1], f"{said}: B moves {moved[0]:.3g} against {moved[1]:.3g}")
+
+
+@check
+def first_effect(evidence: Evidence) -> Found:
+    """How far AdamW's first step moves the output at alpha = 2r, against alpha = r."""
+    moved = []
+    for alpha in (16.0, 8.0):
+        layer = Adapted(alpha=alpha)
+        before = layer().detach()
+        layer.learn()
+        torch.optim.AdamW(layer.parameters(), lr=1e-4).step()
+        moved.append((layer() - before).norm().item())
+    ratio = moved[0] / moved[1]
+    return Found(ratio > 1.01, f"{ratio:.2f} times as far; nothing shows that it is not too far")
+
+
+@check
+def contribution_per_rank(evidence: Evidence) -> Found:
+    """Factor on each rank's term when alpha = 2r, over ranks."""
+    scales = {rank: Adapted(rank=rank, alpha=2.0 * rank).scale for rank in (2, 4, 8, 16, 32)}
+    return Found(
+        len(set(scales.values())) == 1, f"it is {scales[8]:g} at every rank from 2 to 32; the sum over ranks grows"
+    )
+
+
+@check
+def zero_start(evidence: Evidence, zero: str, of: str) -> Found:
+    """Whether one matrix has no gradient while the other, or it, starts at zero."""
+    layer = Adapted(zero=zero)
+    layer.learn()
+    size = getattr(layer, of).grad.norm().item()
+    return Found(size == 0, f"with {zero} = 0 the gradient of {of} has length {size:.3g}")
+
+
+@check
+def only_zero_a_is_degenerate(evidence: Evidence) -> Found:
+    """Which matrix is left without gradient by each start."""
+    left = {}
+    for zero in ("A", "B"):
+        layer = Adapted(zero=zero)
+        layer.learn()
+        left[zero] = [name for name in ("A", "B") if layer.get_parameter(name).grad.norm() == 0]
+    said = "; ".join(
+        f"{zero} = 0 leaves {' and '.join(names) or 'none'} without a gradient" for zero, names in left.items()
+    )
+    return Found(bool(left["A"]) and not left["B"], f"{said}: the two starts mirror each other")
+
+
+@check
+def attention_weight_varies(evidence: Evidence) -> Found:
+    """Attention weights and answers of our grounding over the patches of one image."""
+    module, patches = paper().grounding, paper_trace()["backbone"]
+    tokens = patches.flatten(2).transpose(1, 2)
+    with torch.no_grad():
+        answers, weights = module.attend(tokens, module.projection(module.keys))
+    spread, apart = (weights.max() - weights.min()).item(), (answers - answers[:, :1]).abs().max().item()
+    said = (
+        f"with one key the weight at {weights.shape[1]} patches is {weights.mean():.3f}, with a range of {spread:.1g}"
+    )
+    return Found(spread > 1e-6, f"{said}; what is added differs by {apart:.1g} between them")
+
+
+@check
+def grounding_learns(evidence: Evidence) -> Found:
+    """Parameters of the grounding that the loss can move, by their gradient."""
+    module = copy.deepcopy(paper().grounding).double()
+    grounded = _attended(module, paper_trace()["backbone"].double())
+    (grounded * torch.linspace(-1, 1, grounded.numel(), dtype=torch.float64).view_as(grounded)).sum().backward()
+    gradients = torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+    least = 1e-12 * gradients.abs().max()
+    nil = int((gradients.abs() <= least).sum()) + sum(p.numel() for p in module.parameters() if p.grad is None)
+    total = sum(p.numel() for p in module.parameters())
+    return Found(nil == 0, f"{nil:,} of {total:,} have no gradient: the query and key projections, weights and biases")
+
+
+def _attended(module: nn.Module, patches: Tensor) -> Tensor:
+    """The grounding through the whole attention, without the short cut for one key."""
+    tokens = patches.flatten(2).transpose(1, 2)
+    return module.norm(tokens + module.attend(tokens, module.projection(module.keys))[0])
+
+
+@check
+def score_scale(evidence: Evidence) -> Found:
+    """What our attention divides scores by, found from the weights that it gives two known keys."""
+    heads, width = paper().grounding.attention.num_heads, 384
+    module = nn.MultiheadAttention(width, heads, batch_first=True, bias=False)
+    module.in_proj_weight = nn.Parameter(torch.cat([torch.eye(width)] * 3))
+    query, score = torch.zeros(1, 1, width), 5.0
+    query[..., 0] = score  # in the first head only
+    keys = torch.zeros(1, 2, width)
+    keys[:, 0, 0] = 1.0
+    with torch.no_grad():
+        weights = module(query, keys, keys, average_attn_weights=False)[1][0, 0, 0]
+    scale = score / math.log(weights[0] / weights[1])
+    return Found(scale, f"with {heads} heads it is the root of {scale**2:.0f}, a head's width")
+
+
+@check
+def bce_gradient(evidence: Evidence) -> Found:
+    """Autograd on the mean of BCE with logits, times the number of pixels."""
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(1000, generator=draw, dtype=torch.float64, requires_grad=True)
+    truth = (torch.rand(1000, generator=draw) < 0.3).double()
+    F.binary_cross_entropy_with_logits(logits, truth).backward()
+    worst = (1000 * logits.grad - (logits.sigmoid() - truth)).abs().max().item()
+    return Found(
+        worst < EXACT,
+        f"it differs by {worst:.0e}; the factor 1/N of the mean, in the loss but not in the formula, is left out",
+    )
+
+
+@check
+def bce_is_stable(evidence: Evidence) -> Found:
+    """BCE of a wrong logit of 200 in float32, from logits and from probabilities."""
+    logit, truth = torch.tensor([200.0]), torch.tensor([0.0])
+    stable = F.binary_cross_entropy_with_logits(logit, truth).item()
+    plain = -torch.log(1 - torch.sigmoid(logit)).item()
+    return Found(math.isfinite(stable) and not math.isfinite(plain), f"from logits {stable:g}, sigmoid first {plain:g}")
+
+
+@check
+def hard_masks_have_no_gradient(evidence: Evidence) -> Found:
+    """Change of a Dice score per change of a logit, with a step and with a sigmoid."""
+    logits = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    truth, nudge = (logits > 0.3).double(), 1e-6
+    changes = []
+    for soften in (lambda x: (x > 0).double(), torch.sigmoid):
+        shifted = logits.clone()
+        shifted[2] += nudge
+        before, after = (2 * (soften(x) * truth).sum() / (soften(x).sum() + truth.sum()) for x in (logits, shifted))
+        changes.append(abs(after - before).item() / nudge)
+    return Found(changes[0] == 0 and changes[1] > 0, f"{changes[0]:g} with a step, {changes[1]:.2g} with a sigmoid")
+
+
+@check
+def gates_are_independent(evidence: Evidence) -> Found:
+    """Whether the spatial gate of our CSSE block moves when its channel gate is changed."""
+    torch.manual_seed(0)
+    block, features = CSSE(32, 16).eval(), torch.randn(1, 32, 8, 8)
+    maps = []
+    block.spatial_gate.register_forward_hook(lambda _m, _i, output: maps.append(output))
+    with torch.no_grad():
+        block(features)
+        for weight in block.channel_gate.parameters():
+            weight.mul_(-3)
+        block(features)
+    return Found(torch.equal(*maps), "side by side, the spatial gate sees the features before the channel gate")

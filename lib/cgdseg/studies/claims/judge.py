@@ -1,0 +1,68 @@
+"""The judge: claims and evidence -> a table with what was measured for each and the verdict; nothing in it is typed."""
+
+import inspect
+from collections.abc import Sequence
+
+import pandas as pd
+
+from cgdseg.studies.claims import architecture, arithmetic, data, gradients, results  # noqa: F401  they register themselves
+from cgdseg.studies.claims.evidence import Evidence
+from cgdseg.studies.claims.ledger import Claim, Found, in_words, verdict
+from cgdseg.studies.claims.registry import CHECKS, Check
+
+JUDGED_COLUMNS = ["id", "slide", "claim", "claimed", "measured", "verdict", "how", "found"]
+SPELLED_OUT = ("what_it_takes", "values", "pairs")  # arguments that what was found repeats
+
+
+def check_of(claim: Claim) -> Check:
+    """The check of a claim, its arguments tried against its signature. Raises ValueError that names the row."""
+    if claim.test not in CHECKS:
+        raise ValueError(f"claim {claim.id} names the test {claim.test}; there is: {', '.join(sorted(CHECKS))}")
+    try:
+        inspect.signature(CHECKS[claim.test]).bind(None, **claim.args)
+    except TypeError as error:
+        raise ValueError(f"claim {claim.id}, test {claim.test}: {error}") from None
+    return CHECKS[claim.test]
+
+
+def how(claim: Claim) -> str:
+    """How a claim is tested: the check's first line, and the row's arguments."""
+    line = inspect.getdoc(check_of(claim)).splitlines()[0].rstrip(".")
+    shown = {name: value for name, value in claim.args.items() if name not in SPELLED_OUT}
+    given = ", ".join(f"{name} {_plain(value)}" for name, value in shown.items())
+    return f"{line}: {given}" if given else line
+
+
+def _plain(value) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
+    """Test every claim: id, slide, claim, claimed, measured, verdict, how, found (in words).
+
+    Raises ValueError naming the row whose check is not known, does not take its arguments or fails."""
+    rows = []
+    for claim in claims:
+        found = run_check(claim, evidence)
+        rows.append(
+            {
+                "id": claim.id,
+                "slide": claim.slide,
+                "claim": claim.claim,
+                "claimed": in_words(claim.value, claim.unit),
+                "measured": in_words(found.value, claim.unit),
+                "verdict": verdict(claim, found),
+                "how": how(claim),
+                "found": found.said,
+            }
+        )
+    return pd.DataFrame(rows, columns=JUDGED_COLUMNS)
+
+
+def run_check(claim: Claim, evidence: Evidence) -> Found:
+    """What the check of a claim finds."""
+    test = check_of(claim)
+    try:
+        return test(evidence, **claim.args)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"claim {claim.id}, test {claim.test}: {error!r}") from error

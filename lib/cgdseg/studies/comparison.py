@@ -1,0 +1,123 @@
+"""Everything a config trained, side by side: what a run scores, what it costs, how large it is; and claims by cause.
+
+scores of notebook 04 and the runs' histories -> tables, a row a run and test set."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from cgdseg import paths
+from cgdseg.config.schema import Config, Run
+from cgdseg.config.systems import System
+from cgdseg.data.cache import open_cache
+from cgdseg.data.splits import part_ids
+from cgdseg.models import inspect
+from cgdseg.models.predictor import load_segmenter
+from cgdseg.models.weights import read_run
+from cgdseg.models.zoo.baselines import BASELINES
+from cgdseg.training import runs as evaluation
+from cgdseg.training.runs import HISTORY, read_history, run_folder
+
+
+def read_comparison(table: pd.DataFrame) -> str:
+    """`comparison.compare`: which training does best on each test set, and what is within its interval."""
+    lines = []
+    for dataset, rows in table.groupby("dataset", sort=False):
+        trained = rows[rows.seed.notna()].sort_values("f1", ascending=False)
+        best = trained.iloc[0]
+        text = f"- **{dataset}**: {best.run} does best, with F1 {best.f1:.3f}{_interval(best)} on {best.images} images"
+        close = trained.iloc[1:][trained.iloc[1:].f1 >= best.low]
+        text += f" of {best.subjects} people" if best.subjects > 1 else ""
+        text += f"; within its interval: {', '.join(close.run)}" if len(close) else ""
+        others = rows[rows.seed.isna()].sort_values("f1", ascending=False)
+        text += (
+            f"; beside it {', '.join(f'{row.run} {row.f1:.3f}' for row in others.itertuples())}" if len(others) else ""
+        )
+        lines.append(f"{text}.")
+    return "\n".join(lines)
+
+
+def _interval(row: pd.Series) -> str:
+    return "" if pd.isna(row.low) else f" ({row.low:.3f} to {row.high:.3f})"
+
+
+def read_costs(table: pd.DataFrame) -> str:
+    """`comparison.compare`: the span of what trainings cost."""
+    runs = table[table.seed.notna()].drop_duplicates("run")
+    if runs["training minutes"].isna().all():
+        return "No history of a training is left, so its minutes are unknown."
+    most, least = (runs.loc[getattr(runs["training minutes"], which)()] for which in ("idxmax", "idxmin"))
+    slow, fast = (runs.loc[getattr(runs["ms an image"], which)()] for which in ("idxmax", "idxmin"))
+    return (
+        f"The longest training, {most.run}, took {most['training minutes']:.1f} minutes, the shortest, {least.run}, "
+        f"{least['training minutes']:.1f}. One image takes {slow.run} {slow['ms an image']:.0f} ms and {fast.run} "
+        f"{fast['ms an image']:.0f} ms on this machine."
+    )
+
+
+SCORE_COLUMNS = ["run", "system", "condition", "seed", "dataset", "f1", "low", "high", "images", "subjects"]
+COSTS = ["parameters", "trainable", "training minutes", "ms an image"]
+
+
+def compare_trainings(cfg: Config, summary: pd.DataFrame, references: pd.DataFrame, n_timed: int = 8) -> pd.DataFrame:
+    """A row a run and test set: COLUMNS, then COSTS; what needed no training here comes last, with what is known of it.
+
+    summary, references: `evaluation.cross_domain` of scores.csv and of references.csv. F1 is the mean over images with
+    a 95 % interval over subjects. ms an image: one image at a time on this machine, the median of `n_timed`."""
+    runs = {run.name: run for run in evaluation.trained_runs(cfg)}
+    images = sample_images(cfg, n_timed)
+    rows = [{"run": name, "seed": run.seed, **run_costs(cfg, run, images)} for name, run in runs.items()]
+    rows += [{"run": name, **costs} for name, costs in reference_costs(images).items()]
+    scored = pd.concat([summary, references], ignore_index=True)
+    table = scored[scored.part == "test"].merge(pd.DataFrame(rows), on="run", how="left", validate="many_to_one")
+    return table[[*SCORE_COLUMNS, *COSTS]]
+
+
+def trainings_for_reading(table: pd.DataFrame) -> pd.DataFrame:
+    """`compare` without what other columns say already."""
+    names = {"dataset": "test set", "f1": "F1", "training minutes": "minutes", "ms an image": "ms"}
+    told = ["system", "condition", *(["trainable"] if table.trainable.equals(table.parameters) else [])]
+    return table.drop(columns=told).rename(columns=names)
+
+
+def sample_images(cfg: Config, n: int) -> list[np.ndarray]:
+    """The first n test images (H, W, 3) uint8 at the size that scores are taken at."""
+    pixels = open_cache(cfg, cfg.evaluation.size)
+    ids = part_ids(cfg, next(iter(cfg.conditions)), "test")[:n]
+    return [np.array(pixels.images[pixels.row(image_id)]) for image_id in ids]
+
+
+def run_costs(cfg: Config, run: Run, images: list[np.ndarray]) -> dict[str, float]:
+    """COSTS of a run; minutes are unknown (NaN) where its history was deleted."""
+    counts = inspect.parameter_counts(cfg.systems[run.system])
+    folder = run_folder(cfg, run)
+    minutes = read_history(folder).seconds.sum() / 60 if (folder / HISTORY).exists() else float("nan")
+    segmenter = evaluation.segmenter_of(cfg, run)
+    speed = median_milliseconds(lambda image: segmenter.predict([image]), images)
+    return dict(zip(COSTS, (counts["total"], counts["trainable"], minutes, speed), strict=True))
+
+
+def reference_costs(images: list[np.ndarray]) -> dict[str, dict[str, float]]:
+    """COSTS of the release model and of what learned nothing; the release was trained elsewhere."""
+    release, card = load_segmenter(paths.RELEASE), read_run(paths.RELEASE)
+    count = inspect.parameter_counts(TypeAdapter(System).validate_python(card["system"]))["total"]
+    found = {
+        "release": (count, count, float("nan"), median_milliseconds(lambda image: release.predict([image]), images))
+    }
+    found |= {name: (0, 0, 0.0, median_milliseconds(predict, images)) for name, predict in BASELINES.items()}
+    return {name: dict(zip(COSTS, values, strict=True)) for name, values in found.items()}
+
+
+def median_milliseconds(predict: Callable[[np.ndarray], object], images: list[np.ndarray]) -> float:
+    """Median time of one image, after one that does not count."""
+    predict(images[0])
+    times = []
+    for image in images:
+        start = time.perf_counter()
+        predict(image)
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)

@@ -1,0 +1,260 @@
+"""What a gap consists of: the source is moved towards the target in one factor after the other, in every order.
+
+take_apart(predict, source, target) -> points of F1 that each factor explains, by Shapley values over all sets of
+factors, with intervals over people. `predict` maps images (B, H, W, 3) uint8 to masks (B, H, W) bool."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import factorial
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+
+from cgdseg import loops
+from cgdseg.config.base import SCLERA, Size
+from cgdseg.config.schema import Config
+from cgdseg.data.cache import open_cache
+from cgdseg.data.standins import stand_in_factors
+from cgdseg.eyes import render_eye
+from cgdseg.eyes.factors import Factors
+from cgdseg.eyes.looks import LOOKS
+from cgdseg.models.predictor import Segmenter
+from cgdseg.scoring.metrics import ratio
+from cgdseg.studies.gap.moves import MIXES, MOVES, MovedEye
+
+FACTORS = (*MOVES, *MIXES)
+BATCH = 16
+MOST_WEIGHT = 5.0  # of the mean: a single image must not stand for all
+KNOWN = {  # factor -> what the renderer changes for it, and nothing else
+    "resolution": {"eye_width": (0.4, 0.5)},
+    "exposure": {"exposure": (0.1, 0.15)},
+    "blur": {"blur": (2.0, 2.4)},
+    "noise": {"noise": (1.5, 1.8)},
+}
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """Images (N, H, W, 3) uint8, their sclera (N, H, W) bool and the person on each (N,)."""
+
+    images: np.ndarray
+    sclera: np.ndarray
+    people: np.ndarray
+
+    def each(self) -> list[MovedEye]:
+        return [MovedEye(image, sclera) for image, sclera in zip(self.images, self.sclera, strict=True)]
+
+
+@dataclass(frozen=True)
+class Coalitions:
+    """F1 (N,) of every source image and its weight (N,), for each set of factors; F1 (M,) of the target images."""
+
+    f1: dict[frozenset, np.ndarray]
+    weights: dict[frozenset, np.ndarray]
+    away: np.ndarray
+    source_people: np.ndarray
+    target_people: np.ndarray
+
+
+def load_eyes(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> Eyes:
+    """Chosen images (image_id, subject) as the segmenter sees them."""
+    cache = open_cache(cfg, segmenter.input_size)
+    rows = [cache.row(image_id) for image_id in chosen.image_id]
+    return Eyes(cache.images[rows], cache.labels[rows] == SCLERA, chosen.subject.to_numpy())
+
+
+def predictor(segmenter: Segmenter, threshold: float) -> Predict:
+    """Images -> masks of a segmenter at the images' own size."""
+    return lambda images: np.stack(segmenter.predict(list(images))) >= threshold
+
+
+def take_apart(predict: Predict, source: Eyes, target: Eyes, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """How many points of the gap each factor explains (`points_of`): predict every coalition, then share out."""
+    return points_of(predict_coalitions(predict, source, target, seed), n_resamples, seed)
+
+
+def predict_coalitions(predict: Predict, source: Eyes, target: Eyes, seed: int = 0) -> Coalitions:
+    """Score the source after the moves of each of the 2^k sets of factors, and the target as it is."""
+    eyes, goals = source.each(), goals_of(source, target)
+    wanted = mix_features(target.each())
+    f1, weights = {}, {}
+    known: dict[bytes, dict[frozenset, np.ndarray]] = {}  # few moves change a mask, and weights go by masks alone
+    for moves, moved in loops.bar(
+        moved_eyes(eyes, goals, seed), total=2 ** len(MOVES), desc="sets of factors", leave=False
+    ):
+        scored = f1_of(predict, moved)
+        masks = np.stack([eye.sclera for eye in moved]).tobytes()
+        if masks not in known:
+            present = mix_features(moved)
+            known[masks] = {mixes: mix_weights(present, wanted, mixes) for mixes in _subsets(MIXES)}
+        for mixes, weight in known[masks].items():
+            f1[moves | mixes], weights[moves | mixes] = scored, weight
+    return Coalitions(f1, weights, f1_of(predict, target.each()), source.people, target.people)
+
+
+def goals_of(source: Eyes, target: Eyes) -> dict[str, np.ndarray]:
+    """The statistics (N, S) that each source eye is moved to, by name of the move.
+
+    The eye of rank r among the sources gets the value of rank r among the targets, each statistic by itself: the whole
+    distribution is matched, and sharp eyes stay the sharper ones. NaN where an eye has no such statistic."""
+    goals = {}
+    for name, move in MOVES.items():
+        have, want = (np.stack([move.measure(eye) for eye in eyes.each()]) for eyes in (source, target))
+        goals[name] = np.stack([_coupled(a, b) for a, b in zip(have.T, want.T, strict=True)], axis=1)
+    return goals
+
+
+def _coupled(have: np.ndarray, want: np.ndarray) -> np.ndarray:
+    goal, known, want = np.full(len(have), np.nan), np.isfinite(have), want[np.isfinite(want)]
+    if known.any() and len(want):
+        places = (rankdata(have[known], method="ordinal") - 0.5) / known.sum()
+        goal[known] = np.quantile(want, places, method="hazen")
+    return goal
+
+
+def moved_eyes(eyes: list[MovedEye], goals: dict[str, np.ndarray], seed: int = 0):
+    """Yield (set of moves, moved eyes) for every set; moves are made in the order of MOVES, each on what it finds."""
+
+    def grow(chosen: frozenset, now: list[MovedEye], rest: tuple[str, ...]):
+        if not rest:
+            yield chosen, now
+            return
+        name, *later = rest
+        yield from grow(chosen, now, tuple(later))
+        yield from grow(
+            chosen | {name}, [_moved(name, eye, goals[name][i], seed, i) for i, eye in enumerate(now)], later
+        )
+
+    yield from grow(frozenset(), eyes, tuple(MOVES))
+
+
+def moved_pictures(source: Eyes, target: Eyes, row: int = 0, seed: int = 0) -> list[tuple[str, np.ndarray]]:
+    """Captioned pictures of one source eye: as it is, after each move, after all of them; and an eye of the target."""
+    goals = {name: goal[row : row + 1] for name, goal in goals_of(source, target).items()}
+    found = {moves: eyes[0].image for moves, eyes in moved_eyes(source.each()[row : row + 1], goals, seed)}
+    single = [(name, found[frozenset({name})]) for name in MOVES]
+    return [("source", found[frozenset()]), *single, ("all six", found[frozenset(MOVES)]), ("target", target.images[0])]
+
+
+def _moved(name: str, eye: MovedEye, goal: np.ndarray, seed: int, i: int) -> MovedEye:
+    if not np.isfinite(goal).all():
+        return eye
+    rng = np.random.default_rng([seed, list(MOVES).index(name), i])
+    return MOVES[name].apply(eye, goal, rng)
+
+
+def f1_of(predict: Predict, eyes: list[MovedEye]) -> np.ndarray:
+    """F1 (N,) of the predicted masks; an empty prediction of an empty mask is 0, as everywhere."""
+    found = []
+    for start in range(0, len(eyes), BATCH):
+        batch = eyes[start : start + BATCH]
+        predicted, truth = predict(np.stack([eye.image for eye in batch])), np.stack([eye.sclera for eye in batch])
+        hits = (predicted & truth).sum((1, 2))
+        found.append(ratio(2 * hits, predicted.sum((1, 2)) + truth.sum((1, 2))))
+    return np.concatenate(found)
+
+
+def mix_features(eyes: list[MovedEye]) -> dict[str, np.ndarray]:
+    """What weights go by (N,), by name; a closed eye has the median gaze."""
+    found = {name: np.array([measure(eye.sclera) for eye in eyes]) for name, measure in MIXES.items()}
+    return {
+        name: np.where(np.isfinite(v), v, np.nanmedian(v) if np.isfinite(v).any() else 0) for name, v in found.items()
+    }
+
+
+def mix_weights(present: dict[str, np.ndarray], wanted: dict[str, np.ndarray], mixes: frozenset) -> np.ndarray:
+    """Weights (N,) of mean 1 under which the source has the target's mix: the odds of a logistic regression on the
+    features and their squares (Bickel et al. 2009), none above MOST_WEIGHT."""
+    n = len(next(iter(present.values())))
+    if not mixes:
+        return np.ones(n)
+    columns = [np.concatenate([present[name], wanted[name]]) for name in sorted(mixes)]
+    values = np.stack([(column - column.mean()) / (column.std() + 1e-9) for column in columns], axis=1)
+    values = np.concatenate([values, values**2], axis=1)
+    sides = np.arange(len(values)) >= n
+    model = LogisticRegression(class_weight="balanced", max_iter=1000).fit(values, sides)
+    odds = np.exp(model.decision_function(values[:n]))
+    odds = np.minimum(odds / odds.mean(), MOST_WEIGHT)
+    return odds / odds.mean()
+
+
+def shapley(values: dict[frozenset, np.ndarray], players: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Shapley value of each player from the value of every set of players (Shapley 1953); arrays element by element."""
+    n, found = len(players), {}
+    for player in players:
+        others = [other for other in players if other != player]
+        found[player] = sum(
+            factorial(len(team))
+            * factorial(n - len(team) - 1)
+            / factorial(n)
+            * (values[team | {player}] - values[team])
+            for team in _subsets(others)
+        )
+    return found
+
+
+def points_of(coalitions: Coalitions, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """A row a factor, then `explained` (their sum), `unexplained` (the rest) and `gap`: F1 lost, with 95 % intervals.
+
+    Columns: factor, points, low, high, share (of the gap), share low, share high, images (of the target). People of
+    source and target are resampled, weights and goals are not. Shares are NaN where the gap's interval holds zero."""
+    rng = np.random.default_rng(seed)
+    home, away = (
+        _draws(people, n_resamples, rng) for people in (coalitions.source_people, coalitions.target_people)
+    )  # (1 + R, N) and (1 + R, M); the first is everybody once
+    values = {
+        team: (home @ (coalitions.weights[team] * f1)) / (home @ coalitions.weights[team])
+        for team, f1 in coalitions.f1.items()
+    }
+    lost = {name: -points for name, points in shapley(values, FACTORS).items()}
+    gap = values[frozenset()] - away @ coalitions.away / away.sum(axis=1)
+    lost["explained"] = sum(lost.values())
+    lost |= {"unexplained": gap - lost["explained"], "gap": gap}
+    is_gap = np.percentile(gap[1:], 2.5) > 0
+    rows = []
+    for name, points in lost.items():
+        low, high = np.percentile(points[1:], [2.5, 97.5])
+        share = points / gap if is_gap else np.full_like(points, np.nan)
+        share_low, share_high = np.percentile(share[1:], [2.5, 97.5])
+        row = {"factor": name, "points": points[0], "low": low, "high": high, "share": share[0]}
+        rows.append(row | {"share low": share_low, "share high": share_high, "images": len(coalitions.away)})
+    return pd.DataFrame(rows)
+
+
+def _draws(people: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each image counts (1 + R, N): once, then as often as its person was drawn."""
+    names, codes = np.unique(people, return_inverse=True)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_resamples)
+    return np.concatenate([np.ones((1, len(people))), drawn[:, codes]])
+
+
+def _subsets(names) -> list[frozenset]:
+    names = list(names)
+    return [frozenset(team) for size in range(len(names) + 1) for team in itertools.combinations(names, size)]
+
+
+def known_gaps(predict: Predict, look: Factors, size: Size, n: int = 16, seed: int = 0) -> pd.DataFrame:
+    """Take apart gaps whose only cause is known: eyes of a look, and the same eyes rendered with one factor changed.
+
+    Returns `points_of` for each of KNOWN, under `changed`: whoever blames another factor than that one is wrong."""
+    source = _rendered(look, size, n, seed)
+    tables = []
+    for name, ranges in KNOWN.items():
+        target = _rendered(Factors(**{**look.model_dump(), **ranges}), size, n, seed)
+        tables.append(take_apart(predict, source, target, 200, seed).assign(changed=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _rendered(look: Factors, size: Size, n: int, seed: int) -> Eyes:
+    eyes = [render_eye(look, seed, i, size) for i in range(n)]
+    return Eyes(np.stack([e.image for e in eyes]), np.stack([e.labels == SCLERA for e in eyes]), np.arange(n))
+
+
+def look_of_source(cfg: Config) -> Factors:
+    """The look of the source's stand-in, or that of the SynCROI stand-in where the source is no stand-in."""
+    stand_ins = [cfg.datasets[name].stand_in for name in cfg.conditions[cfg.gap.condition]]
+    return stand_in_factors(stand_ins[0]) if stand_ins and stand_ins[0] else LOOKS["syncroi"]

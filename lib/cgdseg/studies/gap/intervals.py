@@ -1,0 +1,143 @@
+"""What is lost between the eyes a run was trained on and real ones: the slides' tables with intervals, and the eyes
+that the closer looks of notebook 5 are about.
+
+In: tables of scores (an image a row) and of `evaluation.domain_gap`. Out: the same tables with low and high."""
+
+import zlib
+
+import numpy as np
+import pandas as pd
+
+from cgdseg.config.schema import Config, Run
+from cgdseg.data.manifest import load_manifest
+from cgdseg.data.splits import part_ids
+
+
+def home_and_away(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """Mean F1 by run on "validation" (synthetic eyes of the run's own kind) and on each test set.
+
+    A mixed run also validates on real eyes; they are left out, because a gap is measured from one place."""
+    synthetic = {cfg.label(name) for name, dataset in cfg.datasets.items() if dataset.domain == "synthetic"}
+    home = summary[(summary.part == "val") & summary.dataset.isin(synthetic)].drop_duplicates("run")
+    return pd.concat([home.assign(dataset="validation"), summary[summary.part == "test"]], ignore_index=True)
+
+
+def domain_gap(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """The slides' table "Domain Gap Quantification": F1 at home minus F1 away, a row a run and test set."""
+    table = home_and_away(summary, cfg)
+    home = table[table.dataset == "validation"].set_index("run").f1
+    away = table[table.dataset != "validation"]
+    gaps = away[["run", "system", "condition", "dataset"]].assign(
+        **{"validation f1": away.run.map(home), "test f1": away.f1, "gap": away.run.map(home) - away.f1},
+        **away[["images", "subjects"]],
+    )
+    return gaps.reset_index(drop=True)
+
+
+def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
+    """Each condition against the synthetic one: change in test F1, and the share of the baseline's gap that it is.
+
+    "share won back" is change / baseline gap. "share closed" is the slides' 1 - gap / baseline gap, each gap from the
+    run's own validation: it flatters a run whose validation eyes are harder, and compares only like with like."""
+    keys, values = ["system", "dataset"], ["test f1", "gap"]
+    before = gaps[gaps.condition == baseline].groupby(keys)[values].mean().add_suffix(f" {baseline}")
+    others = gaps[gaps.condition != baseline].groupby(["system", "condition", "dataset"], sort=False)
+    after = others[values].mean().join(others[["images", "subjects"]].first())
+    joined = after.reset_index().join(before, on=keys, how="inner")
+    joined["change"] = joined["test f1"] - joined[f"test f1 {baseline}"]
+    joined["share won back"] = joined["change"] / joined[f"gap {baseline}"]
+    joined["share closed"] = 1 - joined["gap"] / joined[f"gap {baseline}"]
+    return joined
+
+
+FEW = 10  # a generated set in fewer groups has no people: each of its eyes counts for itself
+
+
+def gap_run(cfg: Config) -> Run:
+    """The run whose gap is taken apart: `gap.system`, `gap.condition` and the config's first seed.
+
+    Raises ValueError that lists the config's runs when it has no such run."""
+    return cfg.run(cfg.gap.system or next(iter(cfg.systems)), cfg.gap.condition, cfg.seeds[0])
+
+
+def draw_eyes(cfg: Config, source_parts: tuple[str, ...] = ("val",), seed: int = 0) -> pd.DataFrame:
+    """Images of the source (synthetic eyes of `gap.condition`, in these parts) and of every test set.
+
+    At most `gap.images` of each dataset, drawn at random. Columns: image_id, dataset, label, domain, subject, part."""
+    parts = {image_id: part for part in ("test", *source_parts) for image_id in part_ids(cfg, cfg.gap.condition, part)}
+    people = load_manifest(cfg)[["image_id", "dataset", "domain", "subject"]]
+    eyes = people[people.image_id.isin(parts)].assign(part=people.image_id.map(parts))
+    source = (eyes.domain == "synthetic") & eyes.part.isin(source_parts)
+    tested = (eyes.domain == "real") & (eyes.part == "test")
+    drawn = [
+        group.sample(min(len(group), cfg.gap.images), random_state=seed).sort_values("image_id")
+        for _, group in eyes[source | tested].groupby("dataset", sort=False)
+    ]
+    chosen = pd.concat(drawn).sort_values(["domain", "dataset"], ascending=[False, True], ignore_index=True)
+    return chosen.assign(label=chosen.dataset.map(cfg.label), subject=units(chosen, cfg))
+
+
+def units(rows: pd.DataFrame, cfg: Config) -> pd.Series:
+    """Whom to resample, for each row: its subject; the image itself where generated eyes stand in few groups."""
+    counts = rows.groupby("dataset").subject.transform("nunique")
+    generated = rows.dataset.map(lambda name: cfg.datasets[name].domain) == "synthetic"
+    return rows.subject.where(~(generated & (counts < FEW)), rows.image_id)
+
+
+def resampled_means(rows: pd.DataFrame, n_resamples: int, seed: int = 0) -> np.ndarray:
+    """Means (R,) of f1 when people (`unit`) are drawn with replacement.
+
+    Equal people give equal draws, so that runs scored on the same images stay paired. NaN with fewer than two."""
+    people = rows.groupby("unit").f1.agg(["sum", "count"])
+    if len(people) < 2:
+        return np.full(n_resamples, np.nan)
+    key = zlib.crc32("\n".join(people.index).encode())
+    draws = np.random.default_rng([seed, key]).integers(len(people), size=(n_resamples, len(people)))
+    sums, counts = people.to_numpy()[draws].sum(axis=1).T
+    return sums / counts
+
+
+def interval(values: np.ndarray) -> dict[str, float]:
+    """The 95 % percentile interval of resampled values, as low and high."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return {"low": float(low), "high": float(high)}
+
+
+def gap_intervals(gaps: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """`evaluation.domain_gap` with low and high of the gap: people at home and away are resampled, each apart."""
+    draws = {run: _draws(rows, cfg) for run, rows in scores.groupby("run", sort=False)}
+    found = [interval(draws[row.run][0] - draws[row.run][1][row.dataset]) for row in gaps.itertuples()]
+    return gaps.join(pd.DataFrame(found, index=gaps.index, columns=["low", "high"]))
+
+
+def closed_intervals(closed: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """`evaluation.gap_closed` with intervals of the change (change low, change high) and of the share won back.
+
+    The share is a ratio: where the interval of the baseline's gap holds zero or less, there may be no gap to win back,
+    the ratio could be anything, and `share won back` with its low and high is NaN."""
+    draws = {key: _draws(rows, cfg) for key, rows in scores.groupby(["system", "condition"], sort=False)}
+    found = []
+    for row in closed.itertuples():
+        home, before = draws[row.system, cfg.gap.condition]
+        change = draws[row.system, row.condition][1][row.dataset] - before[row.dataset]
+        gap = home - before[row.dataset]
+        moved = interval(change)
+        bounds = {"change low": moved["low"], "change high": moved["high"], "share low": np.nan, "share high": np.nan}
+        if interval(gap)["low"] > 0:
+            share = interval(change / gap)
+            bounds |= {"share low": share["low"], "share high": share["high"]}
+        found.append(bounds)
+    names = ["change low", "change high", "share low", "share high"]
+    table = closed.join(pd.DataFrame(found, index=closed.index, columns=names))
+    return table.assign(**{"share won back": table["share won back"].where(table["share low"].notna())})
+
+
+def _draws(scores: pd.DataFrame, cfg: Config) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Resampled mean F1 (R,) at home, on the first synthetic validation set, and on each test set by its label."""
+    scores = scores.assign(unit=units(scores, cfg))
+    own = {cfg.label(name) for name, dataset in cfg.datasets.items() if dataset.domain == "synthetic"}
+    home = scores[(scores.part == "val") & scores.label.isin(own)]
+    home = home[home.label == home.label.iloc[0]]
+    away = scores[scores.part == "test"].groupby("label", sort=False)
+    n = cfg.gap.resamples
+    return resampled_means(home, n), {label: resampled_means(rows, n) for label, rows in away}

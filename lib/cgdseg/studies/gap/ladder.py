@@ -1,0 +1,179 @@
+"""How many real people close the gap: a trained run goes on learning from its source and the images of k real people.
+
+climb(cfg, run, tested) -> F1 of every tested image, for each k and seed. Every rung takes the same number of steps, and
+k = 0 takes them on the source alone, so that more steps are not mistaken for more people."""
+
+import functools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import default_collate
+
+from cgdseg import paths
+from cgdseg.config.base import SCLERA
+from cgdseg.config.schema import Config, Run
+from cgdseg.data.batches import EyeDataset, chosen_augmentation
+from cgdseg.data.cache import open_cache
+from cgdseg.data.manifest import load_manifest, read_csv
+from cgdseg.data.splits import part_ids
+from cgdseg.files import write_atomic
+from cgdseg.hashes import code_digest, digest
+from cgdseg.loops import in_parallel
+from cgdseg.models import weights
+from cgdseg.models.memory import keep_freed_memory
+from cgdseg.models.predictor import Segmenter, load_trained
+from cgdseg.models.weights import read_run
+from cgdseg.scoring.metrics import count_pixels, scores
+from cgdseg.studies.gap.intervals import interval, resampled_means
+from cgdseg.training.runs import segmenter_of
+from cgdseg.training.session import new_learner, open_session, start_accelerator, train_step
+
+REAL_SHARE = 0.5  # of every batch, as soon as there are real people
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One training: its seed, and whose images it learns from beside the source."""
+
+    seed: int
+    people: tuple[str, ...]
+    image_ids: tuple[str, ...]
+
+
+def people_to_train_on(cfg: Config, tested: pd.DataFrame) -> pd.DataFrame:
+    """Training images (image_id, subject) of real people, none of whom is among those tested."""
+    trained = {image_id for condition in cfg.conditions for image_id in part_ids(cfg, condition, "train")}
+    eyes = load_manifest(cfg)[["image_id", "domain", "subject"]]
+    eyes = eyes[eyes.image_id.isin(trained) & (eyes.domain == "real")]
+    return eyes[~eyes.subject.isin(tested.subject)].sort_values("image_id", ignore_index=True)
+
+
+def rungs(cfg: Config, tested: pd.DataFrame) -> list[Rung]:
+    """`gap.subjects` people by `gap.seeds`; each seed has its own order of people, and more people include fewer.
+
+    Numbers above the people there are stand for all of them."""
+    eyes = people_to_train_on(cfg, tested)
+    names = sorted(eyes.subject.unique())
+    counts = sorted({min(k, len(names)) for k in cfg.gap.subjects})
+    found = []
+    for seed in range(cfg.gap.seeds):
+        order = np.random.default_rng([cfg.splits.seed, seed]).permutation(names).tolist()
+        for k in counts:
+            mine = eyes[eyes.subject.isin(order[:k])]
+            found.append(Rung(seed, tuple(order[:k]), tuple(mine.image_id)))
+    return found
+
+
+def climb(cfg: Config, run: Run, tested: pd.DataFrame) -> pd.DataFrame:
+    """Train and score every rung: image_id, label, subject, f1, seconds, people (k), images (of theirs), seed.
+
+    `tested` has image_id, label and subject. What was trained before with the same code, weights, images and settings
+    is read from disk (`paths.rung_csv`)."""
+    folder = paths.run_dir(segmenter_of(cfg, run, "cpu").name)
+    kept = {rung: paths.rung_csv(rung_recipe(cfg, run, folder, rung, tested)) for rung in rungs(cfg, tested)}
+    missing = [rung for rung, path in kept.items() if not path.exists()]
+    job = functools.partial(_train_and_score, cfg, run, folder, tested)
+    n_workers = 1 if torch.cuda.is_available() else cfg.workers  # a GPU trains one after the other
+    for rung, table in zip(missing, in_parallel(job, missing, n_workers, "real people", heavy=True), strict=True):
+        write_atomic(kept[rung], table.to_csv(index=False))
+    tables = []
+    for rung, path in kept.items():
+        known = {"people": len(rung.people), "images": len(rung.image_ids), "seed": rung.seed}
+        table = tested[["image_id", "label", "subject"]].merge(read_csv(path, ["image_id"]), on="image_id")
+        tables.append(table.assign(**known))
+    return pd.concat(tables, ignore_index=True)
+
+
+def rung_recipe(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame) -> str:
+    """Hash of all that the scores of a rung depend on."""
+    hashes = load_manifest(cfg).set_index("image_id")[["image_sha256", "mask_sha256"]]
+    used = [*part_ids(cfg, run.condition, "train"), *rung.image_ids, *tested.image_id]
+    settings = {
+        "weights": read_run(folder)["weights_sha256"],
+        "training": cfg.training.model_copy(update={"n_workers": 0, "stream": {}}),
+        "evaluation": [cfg.evaluation.size, cfg.evaluation.threshold],
+        "batches": [cfg.gap.steps, cfg.gap.batch_size],
+        "rung": [rung.seed, rung.people],
+        "entries": [[image_id, *hashes.loc[image_id]] for image_id in used],
+        "code": code_digest(["cgdseg.studies.gap.ladder"]),
+    }
+    return digest(settings)[:16]
+
+
+def train_on(cfg: Config, run: Run, folder: Path, rung: Rung) -> Segmenter:
+    """The finished run in `folder`, trained on for `gap.steps` batches with the config's own recipe.
+
+    The learning rate falls from its start to its end once more. From the first person on, half of every batch are
+    real eyes; without people all of it is the source's."""
+    source = list(dict.fromkeys(part_ids(cfg, run.condition, "train")))
+    batch_size = cfg.gap.batch_size or cfg.training.batch_size
+    settings = cfg.training.model_copy(update={"epochs": cfg.gap.steps})  # the schedule falls at each step
+    trained, system, card = load_trained(folder)
+    eyes = EyeDataset(
+        open_cache(cfg, system.input_size), [*source, *rung.image_ids], chosen_augmentation(settings, rung.seed)
+    )
+    accelerator = start_accelerator(settings)
+    learner = new_learner(accelerator, system, settings, rung.seed)
+    weights.load_model(learner.model, weights.model_tensors(trained))
+    session = open_session(accelerator, learner, system, settings)
+    session.model.train()
+    for step in range(cfg.gap.steps):
+        eyes.set_epoch(step)
+        rows = batch_rows(len(source), len(rung.image_ids), batch_size, rung.seed, step)
+        batch = default_collate([eyes[row] for row in rows])
+        batch = {name: values.to(accelerator.device) for name, values in batch.items()}
+        train_step(session, batch, f"step {step} of {cfg.gap.steps} with {len(rung.people)} real people")
+        learner.scheduler.step()
+    kept = learner.kept.eval().requires_grad_(False)
+    return Segmenter(
+        card["run_id"], kept, system.input_size, system.classes, cfg.evaluation.threshold, 1.0, accelerator.device
+    )
+
+
+def batch_rows(n_source: int, n_real: int, batch_size: int, seed: int, step: int) -> list[int]:
+    """Rows of one batch: of the source from 0, of real eyes from n_source; a function of (seed, step) alone."""
+    rng = np.random.default_rng([seed, step])
+    real = int(batch_size * REAL_SHARE) if n_real else 0
+    rows = rng.integers(n_source, size=batch_size - real).tolist()
+    return rows + (n_source + rng.integers(n_real, size=real)).tolist() if real else rows
+
+
+def _train_and_score(cfg: Config, run: Run, folder: Path, tested: pd.DataFrame, rung: Rung) -> pd.DataFrame:
+    torch.set_num_threads(cfg.training.n_threads)
+    keep_freed_memory()
+    start = time.perf_counter()
+    segmenter = train_on(cfg, run, folder, rung)
+    seconds = time.perf_counter() - start
+    return pd.DataFrame({"image_id": tested.image_id, "f1": f1_of_images(cfg, segmenter, tested), "seconds": seconds})
+
+
+def f1_of_images(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> np.ndarray:
+    """F1 (N,) of chosen images (image_id), scored as notebook 4 scores them."""
+    pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
+    found, ids = [], chosen.image_id.tolist()
+    for start in range(0, len(ids), cfg.evaluation.batch_size):
+        batch = ids[start : start + cfg.evaluation.batch_size]
+        probs = np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in batch], cfg.evaluation.size))
+        masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch])
+        found.append(scores(count_pixels(probs, masks, cfg.evaluation.threshold)).f1)
+    return np.concatenate(found)
+
+
+def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
+    """A row a test set, number of people and seed: dataset, people, images, seed, f1, low, high, seconds, tested.
+
+    images and seconds are the seeds' mean. low and high are those of the seeds' mean, over the people who are tested;
+    the seeds' own spread stays visible."""
+    rows = []
+    for (label, people), group in found.groupby(["label", "people"], sort=True):
+        each = group.groupby(["image_id", "subject"], as_index=False).f1.mean()
+        bounds = interval(resampled_means(each.rename(columns={"subject": "unit"}), n_resamples))
+        for seed, mine in group.groupby("seed"):
+            row = {"dataset": label, "people": people, "images": group.images.mean(), "seed": seed}
+            row |= {"f1": mine.f1.mean(), **bounds, "seconds": group.seconds.mean()}
+            rows.append(row | {"tested": mine.image_id.nunique()})
+    return pd.DataFrame(rows)

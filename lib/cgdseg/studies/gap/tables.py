@@ -1,0 +1,58 @@
+"""Tables of notebook 5: what the gap's measurements hold, under the names that readers expect."""
+
+import pandas as pd
+
+from cgdseg.studies.scores.tables import COUNTED, for_reading
+
+
+def gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `intervals.gap_intervals`."""
+    return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", *COUNTED])
+
+
+def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `intervals.closed_intervals`; shares are in per cent."""
+    shares = {"share won back %": 100 * table["share won back"], "low %": 100 * table["share low"]}
+    shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
+    before = next(name for name in table if name.startswith("test f1 "))
+    columns = ["system", "condition", "dataset", before, "test f1", "change", "change low", "change high", *shares]
+    return for_reading(table.assign(**shares), columns + COUNTED).rename(
+        columns={before: before.replace("f1 ", "F1, ")}
+    )
+
+
+def distances(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `shift.compare`; `by chance` is the 95 % quantile between halves of the source."""
+    names = {"mmd2": "MMD²", "a_distance": "A-distance", "frechet": "Fréchet"}
+    found = table[["first", "second", "images"]].copy()
+    for name, title in names.items():
+        found[title] = table[name]
+        if name == "mmd2":
+            found["p"] = table.p
+        found[f"{title}, by chance"] = table[f"{name} limit"]
+    return found
+
+
+def gap_factors(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `attribution.points_of` with `dataset`: points and shares are hundredths."""
+    numbers = {name: 100 * table[name] for name in ("points", "low", "high")}
+    shares = {"share %": 100 * table["share"], "low %": 100 * table["share low"], "high %": 100 * table["share high"]}
+    return table[["dataset", "factor"]].assign(**numbers, **shares, images=table.images).reset_index(drop=True)
+
+
+def remedies(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `remedies.changes`; seconds are spent once, `times as slow` with every image."""
+    names = {"looks_at": "looks at", "seconds": "seconds once", "times": "times as slow"}
+    return for_reading(
+        table, ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", *COUNTED, *list(names)[1:]]
+    ).rename(columns=names)
+
+
+def real_people(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `ladder.summary`, a row a test set and number of people: F1 of the seeds' mean and of each seed."""
+    keys = ["dataset", "people", "images", "seconds", "tested"]
+    grouped = table.groupby(keys, sort=False)
+    seeds = table.pivot(index=keys, columns="seed", values="f1").add_prefix("F1, seed ")
+    means = grouped.agg(F1=("f1", "mean"), low=("low", "first"), high=("high", "first"))
+    names = {"people": "people trained on", "images": "images trained on", "tested": "images tested"}
+    return means.join(seeds).reset_index().rename(columns=names)

@@ -1,0 +1,149 @@
+"""Notebook 5 in words, put together from its tables. A frame in, Markdown out; points are hundredths of F1."""
+
+import pandas as pd
+
+LITTLE = 0.005  # half a point: what is smaller is not worth a sentence
+
+
+def points(value: float, low: float, high: float) -> str:
+    return f"{100 * value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def read_gaps(gaps: pd.DataFrame) -> str:
+    """`intervals.gap_intervals`."""
+    if gaps.empty:
+        return "The config has no real test set, so there is no gap to measure."
+    widest, narrowest = gaps.loc[gaps.gap.idxmax()], gaps.loc[gaps.gap.idxmin()]
+
+    def words(row: pd.Series) -> str:
+        home, away = 100 * row["validation f1"], 100 * row["test f1"]
+        scored = f"{home:.1f} % at home, {away:.1f} % there"
+        return f"{row.run} on {row.dataset}, {points(row.gap, row.low, row.high)}: {scored}"
+
+    unsure = int((~(gaps.low > 0)).sum())
+    text = f"The widest gap is that of {words(widest)}. The narrowest is that of {words(narrowest)}. "
+    return text + (
+        f"For {unsure} of {len(gaps)} the interval includes zero, so there may be no gap at all."
+        if unsure
+        else "None of the intervals includes zero."
+    )
+
+
+def read_closed(closed: pd.DataFrame) -> str:
+    """`intervals.closed_intervals`."""
+    if closed.empty:
+        return "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
+    lines = []
+    for _, row in closed.iterrows():
+        change = points(row.change, row["change low"], row["change high"])
+        share = "a share is undefined, because the gap's interval includes zero"
+        if pd.notna(row["share won back"]):
+            low, high = 100 * row["share low"], 100 * row["share high"]
+            share = f"{100 * row['share won back']:.0f} % of the gap ({low:.0f} to {high:.0f} %)"
+        lines.append(f"- {row.system}, {row.condition} on {row.dataset}: {change}, {share}")
+    return "\n".join(lines)
+
+
+def read_distances(table: pd.DataFrame, gaps: pd.Series) -> str:
+    """`shift.compare`, with the gap of each dataset beside it (`gaps`, by dataset)."""
+    lines = []
+    for row in table[table.p.notna()].itertuples():
+        beyond = [name for name, far in (
+            ("MMD²", row.mmd2 > table["mmd2 limit"].iloc[0]),
+            ("the proxy A-distance", row.a_distance > table["a_distance limit"].iloc[0]),
+            ("the Fréchet distance", row.frechet > table["frechet limit"].iloc[0]),
+        ) if far]  # fmt: skip
+        what = f"{', '.join(beyond)} beyond what halves of the source differ by" if beyond else "nothing beyond chance"
+        gap = f"; the gap there is {100 * gaps[row.second]:.1f} points" if row.second in gaps else ""
+        lines.append(
+            f"- {row.second}: {what} (MMD² {row.mmd2:.3f}, p = {row.p:.3g}; A-distance {row.a_distance:.2f}){gap}."
+        )
+    if len(lines) > 1:
+        far, lost = table.set_index("second").mmd2.drop(table.second.iloc[0]), gaps.reindex(table.second.iloc[1:])
+        agree = far.idxmax() == lost.idxmax()
+        lines.append(
+            f"\nThe farthest set by MMD² is {far.idxmax()}, the widest gap that of {lost.idxmax()}: "
+            + ("distance and loss agree here." if agree else "distance in features does not tell how much is lost.")
+        )
+    return "\n".join(lines) or "There are too few people for a test."
+
+
+def read_factors(table: pd.DataFrame) -> str:
+    """`attribution.points_of` of several test sets, under `dataset`."""
+    lines = []
+    for name, rows in table.groupby("dataset", sort=False):
+        rows = rows.set_index("factor")
+        gap, rest = rows.loc["gap"], rows.loc["unexplained"]
+        single = rows.drop(["gap", "unexplained", "explained"])
+        sure = single[((single.low > 0) | (single.high < 0)) & (single.points.abs() >= LITTLE)].sort_values(
+            "points", ascending=False, key=abs
+        )
+        parts = [f"{factor} {points(row.points, row.low, row.high)}" for factor, row in sure.head(3).iterrows()]
+        share = f" ({100 * rest.share:.0f} % of it)" if pd.notna(rest.share) else ""
+        lines.append(
+            f"- {name}: the gap is {points(gap.points, gap.low, gap.high)}. "
+            + (
+                f"What can be told from zero, largest first: {'; '.join(parts)}. "
+                if parts
+                else "No factor stands out. "
+            )
+            + f"Unexplained: {points(rest.points, rest.low, rest.high)}{share}."
+        )
+    return "\n".join(lines)
+
+
+def read_blame(table: pd.DataFrame) -> str:
+    """`attribution.known_gaps`: how often the right one was blamed."""
+    right, wrong, silent = [], [], []
+    for changed, rows in table.groupby("changed", sort=False):
+        single = rows[~rows.factor.isin(["gap", "unexplained", "explained"])].set_index("factor").points
+        gap = rows.set_index("factor").points["gap"]
+        if max(abs(gap), single.abs().max()) < 2 * LITTLE:
+            silent.append(changed)
+        else:
+            (right if single.idxmax() == changed else wrong).append(changed)
+    text = f"The factor that was really changed gets the most blame in {len(right)} of {len(right) + len(wrong)} cases"
+    text += f" (not for {', '.join(wrong)})." if wrong else "."
+    return text + (f" Changing {' or '.join(silent)} costs this run less than a point." if silent else "")
+
+
+def read_temperature(table: pd.DataFrame) -> str:
+    """The calibration part of `remedies.compare`."""
+    words = [f"from {row['error']:.3f} to {row['error after']:.3f} on {row['label']}" for _, row in table.iterrows()]
+    better = int((table["error after"] < table["error"]).sum())
+    return (
+        f"The source's validation eyes ask for a temperature of {table.temperature.iloc[0]:.2f}. It moves the "
+        f"calibration error {', '.join(words)}: better on {better} of {len(table)} sets. "
+        "F1 at a threshold of one half stays as it is."
+    )
+
+
+def read_remedies(table: pd.DataFrame, ladder: pd.DataFrame) -> str:
+    """`remedies.changes` and `ladder.summary`: the best of each kind, and the people that do as much."""
+    lines = []
+    for name, rows in table[table.remedy != "none"].groupby("dataset", sort=False):
+        parts = []
+        for looks_at, kind in rows.groupby("looks_at", sort=False):
+            best = kind.loc[kind.change.idxmax()]
+            sure = "" if best.low > 0 else ", which may be chance"
+            what = (
+                f"{best.remedy}, {points(best.change, best.low, best.high)}{sure}" if best.change > 0 else "none helps"
+            )
+            parts.append(f"at {looks_at}: {what}")
+        lines.append(f"- {name}. Best of what looks {'; '.join(parts)}. {_people(ladder[ladder.dataset == name])}")
+    return "\n".join(lines)
+
+
+def _people(ladder: pd.DataFrame) -> str:
+    """What real people bring over as many steps without them."""
+    means = ladder.groupby("people").f1.mean()
+    if len(means) < 2:
+        return "There is no real person to train on who is not tested."
+    gains = 100 * (means - means.iloc[0])
+    half = gains[gains >= 0.5 * gains.max()].index[0]
+    if gains.max() <= 0:
+        return f"Up to {means.index[-1]} real people in training bring nothing over as many steps without them."
+    return (
+        f"With {means.index[-1]} real people in training F1 moves by {gains.iloc[-1]:+.1f} points over as many steps "
+        f"without them; {half} of them already give half of the most that any number gave."
+    )

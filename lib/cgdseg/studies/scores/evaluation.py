@@ -1,0 +1,96 @@
+"""Trained runs on validation and test images, scored at the competition's size.
+
+evaluate_runs(cfg) -> Tables: one row an image and run; F1 by threshold; counts of probabilities."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cgdseg import loops
+from cgdseg.config.base import SCLERA
+from cgdseg.config.schema import Config, Run
+from cgdseg.data.cache import open_cache
+from cgdseg.data.manifest import load_manifest
+from cgdseg.data.splits import part_ids
+from cgdseg.models.predictor import load_segmenter
+from cgdseg.models.zoo.baselines import BASELINES
+from cgdseg.scoring.ssbc import Scorer
+from cgdseg.scoring.tally import Tally
+from cgdseg.training.runs import segmenter_of, trained_runs
+
+ABOUT = ["dataset", "subject", "eye", "gaze", "sclera", "brightness", "blur"]  # the manifest's, as it measures them
+
+
+class Tables(NamedTuple):
+    """What evaluation finds out, as four tables.
+
+    scores: run, system, condition, seed, part, image_id, ABOUT it, label, tp, fp, fn, error, pixels, and every score of
+    `scoring.EVERY_SCORE`, a row an image; sweep: run, part, dataset, threshold, f1; levels: run, part, dataset, level,
+    pixels, found, said (`scoring.Tally`); protocols: test images as competitions score them (`ssbc.Scorer`)."""
+
+    scores: pd.DataFrame
+    sweep: pd.DataFrame
+    levels: pd.DataFrame
+    protocols: pd.DataFrame
+
+
+Predictor = Callable[[list[str]], np.ndarray]  # image ids -> probabilities (B, H, W) at the size of scoring
+
+
+def evaluate_runs(cfg: Config) -> Tables:
+    """Score every trained run on its validation and test images. Raises FileNotFoundError when none is trained."""
+    return _stack([evaluate_run(cfg, run) for run in loops.bar(trained_runs(cfg), desc="runs")])
+
+
+def evaluate_run(cfg: Config, run: Run) -> Tables:
+    segmenter = segmenter_of(cfg, run)
+    pixels = open_cache(cfg, segmenter.input_size)
+
+    def predict(ids: list[str]) -> np.ndarray:
+        return np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in ids], cfg.evaluation.size))
+
+    named = {"run": run.name, **run.model_dump()}
+    parts = {part: list(dict.fromkeys(part_ids(cfg, run.condition, part))) for part in ("val", "test")}
+    return _stack([score_images(cfg, predict, part, ids, named) for part, ids in parts.items()])
+
+
+def evaluate_references(cfg: Config) -> Tables:
+    """Score what needs no training here on the test images: the release model, and predictors that learned nothing.
+
+    Tables as those of `evaluate_runs`, without a seed; the names stand in `run`, `system` and `condition`."""
+    release, truth = load_segmenter(), open_cache(cfg, cfg.evaluation.size)
+    predictors = {"release": lambda image: release.predict([image])[0], **BASELINES}
+    ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
+    found = []
+    for name, one in predictors.items():
+
+        def predict(ids: list[str], one=one) -> np.ndarray:
+            return np.stack([one(truth.images[truth.row(i)]) for i in ids])
+
+        found.append(score_images(cfg, predict, "test", ids, dict.fromkeys(["run", "system", "condition"], name)))
+    return _stack(found)
+
+
+def score_images(cfg: Config, predict: Predictor, part: str, ids: list[str], named: dict) -> Tables:
+    """Score a predictor on images, a batch at a time; `named` is written into the scores, its run into all tables."""
+    people, truth = load_manifest(cfg).set_index("image_id")[ABOUT], open_cache(cfg, cfg.evaluation.size)
+    table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(people, on="image_id")
+    table["label"] = table.dataset.map(cfg.label)
+    tally, scorer, step = Tally(cfg.evaluation.threshold), Scorer(), cfg.evaluation.batch_size
+    for start in loops.bar(range(0, len(ids), step), desc=named["run"], leave=False):
+        batch = table.iloc[start : start + step]
+        probs = predict(batch.image_id.tolist())
+        masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch.image_id])
+        tally.add(batch.label.tolist(), probs, masks)  # the one place where every prediction meets its truth
+        for label, prob, mask in zip(batch.label, probs, masks, strict=True):
+            if part == "test":
+                scorer.add(label, prob >= cfg.evaluation.threshold, prob, mask)
+    rest = tally.sweep(), tally.levels(), scorer.table()
+    return Tables(table.join(tally.scores()), *(more.assign(run=named["run"], part=part) for more in rest))
+
+
+def _stack(found: list[Tables]) -> Tables:
+    columns = zip(*found, strict=True)
+    return Tables(*(pd.concat([t for t in tables if len(t)], ignore_index=True) for tables in columns))
