@@ -14,6 +14,7 @@ from cgdseg.config.datasets import StandIn
 from cgdseg.config.schema import Training
 from cgdseg.data import cache, splits
 from cgdseg.data.batches import EpochSampler, RenderedEyes, first_entries
+from cgdseg.data.manifest import load_manifest
 from cgdseg.models import registry
 from cgdseg.models import weights as checkpoints
 from cgdseg.models.weights import read_run
