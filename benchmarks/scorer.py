@@ -10,8 +10,8 @@ import torch
 from sklearn import metrics
 
 from cgdseg.eyes import render_eye
-from cgdseg.eyes.geometry import SCLERA
 from cgdseg.eyes.looks import LOOKS
+from cgdseg.labels import SCLERA
 from cgdseg.scoring.ssbc import PROTOCOLS, Scorer
 
 N_IMAGES, SIZE, ROUNDS = 100, (300, 400), 5

@@ -21,7 +21,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from cgdseg import paths
-from cgdseg.config.base import PARTS
 from cgdseg.config.datasets import Dataset, StandIn
 from cgdseg.config.schema import Config, Run, Splits, Training
 from cgdseg.config.systems import Backbone, CGDSeg, SegFormer, SegNet, System, TextEncoder, UNet
@@ -30,6 +29,7 @@ from cgdseg.data.standins import write_stand_in
 from cgdseg.eyes.factors import GROUPS
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.folders.score import score_photographs
+from cgdseg.labels import KIT_COLOURS, LABELS
 from cgdseg.models.layers import UPSAMPLERS
 from cgdseg.models.predictor import load_segmenter, predict_rows
 from cgdseg.scoring.metrics import count_pixels, scores
@@ -38,10 +38,9 @@ from cgdseg.training.runs import run_folder
 
 SIZE = (96, 128)
 GREEN = (0, 255, 0)
-COLOURS = {"sclera": (255, 0, 0), "iris": (0, 255, 0), "pupil": (0, 0, 255)}
 ALL = "everything"
 CHANNELS = (8, 16, 32, 64, 128)
-SMALL_UNET = UNet(input_size=SIZE, channels=CHANNELS, classes=PARTS)
+SMALL_UNET = UNet(input_size=SIZE, channels=CHANNELS, classes=tuple(LABELS))
 
 
 def small_cgdseg(backbone: dict | None = None, **changes) -> CGDSeg:
@@ -52,14 +51,16 @@ def small_cgdseg(backbone: dict | None = None, **changes) -> CGDSeg:
         "text": TextEncoder(source="random", width=64),
     }
     widths = {"pyramid": (32, 40, 48), "decoder": (48, 40, 24), "growth": 8, "n_dense": 2, "squeeze": 8, "head": 12}
-    return CGDSeg(input_size=SIZE, classes=PARTS, **parts | widths | {"detail": 12} | changes)
+    return CGDSeg(input_size=SIZE, classes=tuple(LABELS), **parts | widths | {"detail": 12} | changes)
 
 
 def wide_cgdseg(**changes) -> CGDSeg:
     """The slides' CGDSeg behind a backbone that can be trained from random weights."""
     shape = {"patch_size": 8, "hidden_size": 192, "n_layers": 6, "n_heads": 3, "normalise": "image"}
     backbone = Backbone(source="random", tuning="full", **shape)
-    return CGDSeg(input_size=SIZE, classes=PARTS, backbone=backbone, text=TextEncoder(source="random"), **changes)
+    return CGDSeg(
+        input_size=SIZE, classes=tuple(LABELS), backbone=backbone, text=TextEncoder(source="random"), **changes
+    )
 
 
 LANGUAGE = TextEncoder(source="rendered")  # a small CLIP of our own
@@ -76,13 +77,13 @@ STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
     },
     "upsampling": {
         **{kind.replace("-", "_"): small_cgdseg(upsample=kind) for kind in UPSAMPLERS},
-        "segnet": SegNet(input_size=SIZE, channels=CHANNELS, classes=PARTS),
+        "segnet": SegNet(input_size=SIZE, channels=CHANNELS, classes=tuple(LABELS)),
     },
     "peers": {
         "cgdseg": wide_cgdseg(),
         "narrow_decoder": wide_cgdseg(pyramid=(32, 64, 128), decoder=(96, 64, 40), growth=12, n_dense=3, head=16),
-        "unet_8M": UNet(input_size=SIZE, classes=PARTS),
-        "segformer_b0": SegFormer(input_size=SIZE, classes=PARTS),
+        "unet_8M": UNet(input_size=SIZE, classes=tuple(LABELS)),
+        "segformer_b0": SegFormer(input_size=SIZE, classes=tuple(LABELS)),
     },
     "grounding": {
         **{form: small_cgdseg(grounding=form) for form in ("none", "bias", "random")},
@@ -99,7 +100,7 @@ def rendered(left_out: str | None = None) -> Dataset:
     factors = {name: value for name, value in narrowed if value != getattr(look, name)}
     stand_in = StandIn(look="randomised", n_images=120, seed=11, size=SIZE, factors=factors)
     root = f"data/raw/transfer/{left_out or ALL}"
-    return Dataset(layout="plain", root=root, domain="synthetic", colours=COLOURS, stand_in=stand_in)
+    return Dataset(layout="plain", root=root, domain="synthetic", colours=KIT_COLOURS, stand_in=stand_in)
 
 
 def study(name: str, eyes: int, seeds: int) -> Config:

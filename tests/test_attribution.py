@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cgdseg.eyes import render_eye
-from cgdseg.eyes.geometry import SCLERA
 from cgdseg.eyes.looks import LOOKS
+from cgdseg.labels import SCLERA
 from cgdseg.studies.gap import attribution, moves
 from cgdseg.studies.gap.attribution import FACTORS, Eyes
 from cgdseg.studies.gap.moves import MOVES, MovedEye

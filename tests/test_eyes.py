@@ -8,8 +8,9 @@ import pytest
 from cgdseg.eyes import Eye, render_eye
 from cgdseg.eyes.eyeball import R_MAX, _iris_table
 from cgdseg.eyes.factors import GROUPS, Factors, draw
-from cgdseg.eyes.geometry import IRIS, OTHER, PUPIL, SCLERA, build_scene
+from cgdseg.eyes.geometry import build_scene
 from cgdseg.eyes.looks import LOOKS
+from cgdseg.labels import IRIS, OTHER, PUPIL, SCLERA
 
 SIZE = (75, 100)
 RANDOMISED = LOOKS["randomised"]

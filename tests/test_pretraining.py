@@ -8,9 +8,9 @@ from transformers import AutoTokenizer
 from cgdseg.config.reading import load_config
 from cgdseg.config.systems import Pretraining, TextEncoder
 from cgdseg.eyes import render_eye
-from cgdseg.eyes.geometry import SCLERA
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.eyes.phrases import COLOURS, MEANINGS, NAMES, PHRASES, colour_name, masks, regions
+from cgdseg.labels import SCLERA
 from cgdseg.models import small_clip as pretraining
 from cgdseg.models.text import encode_prompts, encode_tokens
 from cgdseg.training import small_clip

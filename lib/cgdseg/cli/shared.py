@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cgdseg.config.base import PARTS, RGB
+from cgdseg.config.base import RGB
+from cgdseg.labels import LABELS
 from cgdseg.text import visible
 
 app = typer.Typer(
@@ -40,8 +41,8 @@ def colour_table(words: list[str]) -> dict[str, RGB] | None:
     for word in words:
         part, _, numbers = word.partition("=")
         rgb = numbers.split(",")
-        if part not in PARTS or len(rgb) != 3 or not all(n.strip().isdigit() and int(n) < 256 for n in rgb):
-            raise ValueError(f"--colour {word}: give PART=R,G,B such as sclera=0,255,0; parts: {', '.join(PARTS)}")
+        if part not in LABELS or len(rgb) != 3 or not all(n.strip().isdigit() and int(n) < 256 for n in rgb):
+            raise ValueError(f"--colour {word}: give PART=R,G,B such as sclera=0,255,0; parts: {', '.join(LABELS)}")
         table[part] = tuple(int(n) for n in rgb)
     return table or None
 

@@ -1,4 +1,4 @@
-"""What all settings share: their base class, the kinds of value in them, and the labels of an eye's parts.
+"""What all settings share: their base class, the kinds of value in them.
 
 An unknown key is an error that names the one that was probably meant."""
 
@@ -6,15 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+from cgdseg.labels import LABELS
 from cgdseg.text import did_you_mean
 
 Size = tuple[PositiveInt, PositiveInt]  # (H, W), height first
 Level = Annotated[int, Field(ge=0, le=255)]
 RGB = tuple[Level, Level, Level]
 Part = Literal["sclera", "iris", "pupil"]
-
-
-PARTS: tuple[Part, ...] = ("sclera", "iris", "pupil")  # labels 1, 2, 3; 0 is everything else
 
 
 class Settings(BaseModel):
@@ -38,9 +36,6 @@ class SystemSettings(Settings):
     @field_validator("classes")
     @classmethod
     def _follow_the_labels(cls, classes: tuple[Part, ...]) -> tuple[Part, ...]:
-        if classes not in (order := [PARTS[:n] for n in (1, 2, 3)]):
+        if classes not in (order := [tuple(LABELS)[:n] for n in (1, 2, 3)]):
             raise ValueError(f"classes must be one of {order}")
         return classes
-
-
-SCLERA = 1  # class label in the cache

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from cgdseg.labels import KIT_COLOURS, LABELS, SCLERA
+
 cv2.setNumThreads(0)  # OpenCV's own threads do not survive the fork of a worker process
 
-CLASSES = {"sclera": 1, "iris": 2, "pupil": 3}
-SIP_COLOURS = {"sclera": (255, 0, 0), "iris": (0, 255, 0), "pupil": (0, 0, 255)}  # the SSBC kit's masks
 FORMATS = {  # what a file's name promises; other formats Pillow knows are no photographs (and some run programs)
     ".jpg": ("JPEG", "MPO"),
     ".jpeg": ("JPEG", "MPO"),
@@ -94,7 +94,7 @@ def load_labels(path: Path | str, colours: Mapping[str, tuple[int, int, int]] | 
             raise BadFile(
                 companion, f"is {_size(extra.pixels)} but {path.name} is {_size(main.pixels)}", "export again"
             )
-        main.pixels[extra.pixels > 0] = CLASSES[part]
+        main.pixels[extra.pixels > 0] = LABELS[part]
         main.sha256 = hashlib.sha256(f"{main.sha256}{extra.sha256}".encode()).hexdigest()
         main.notes += [(f"(with {companion.name}, which {reason})", mend) for reason, mend in extra.notes]
     return main
@@ -235,9 +235,9 @@ def _from_colours(
     rgb: np.ndarray, path: Path, colours: Mapping[str, tuple[int, int, int]] | None, lossy: bool
 ) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """Classes of an (H, W, 3) mask by exact colours; a lossy file's may be off by a little."""
-    table = [((0, 0, 0), 0), *((tuple(rgb), CLASSES[part]) for part, rgb in (colours or SIP_COLOURS).items())]
+    table = [((0, 0, 0), 0), *((tuple(rgb), LABELS[part]) for part, rgb in (colours or KIT_COLOURS).items())]
     if colours is None:
-        table.append(((255, 255, 255), CLASSES["sclera"]))
+        table.append(((255, 255, 255), SCLERA))
     labels = np.zeros(rgb.shape[:2], np.uint8)
     known = np.zeros(rgb.shape[:2], bool)
     red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))

@@ -18,9 +18,10 @@ from cgdseg.config.base import RGB
 from cgdseg.config.datasets import Dataset
 from cgdseg.config.schema import Config
 from cgdseg.data.copies import perceptual_hash
-from cgdseg.data.images import CLASSES, BadFile, load_image, load_labels
+from cgdseg.data.images import BadFile, load_image, load_labels
 from cgdseg.data.layouts import Finding, Pair, read_layout
 from cgdseg.files import write_atomic
+from cgdseg.labels import IRIS, PUPIL, SCLERA
 from cgdseg.loops import in_parallel
 
 TEXT = ["image_id", "dataset", "domain", "subject", "eye", "gaze", "part", "image", "mask"]
@@ -106,7 +107,7 @@ def examine(job: MeasuringJob) -> tuple[dict | None, list[Finding]]:
         "mask": Path(mask_file).as_posix(),
         "image_sha256": image.sha256,
         "mask_sha256": labels.sha256,
-        "has_iris": bool((labels.pixels >= CLASSES["iris"]).any()),
+        "has_iris": bool((labels.pixels >= IRIS).any()),
     }
     return row | measure(image.pixels, labels.pixels), findings
 
@@ -116,13 +117,13 @@ def check_labels(image: np.ndarray, labels: np.ndarray, image_name: str) -> list
     if labels.shape != image.shape[:2]:
         sizes = "{}x{}, and {} is {}x{}".format(*labels.shape, image_name, *image.shape[:2])
         return [("has another size than its image", f"export it at the image's size: it is {sizes}", False)]
-    sclera = labels == CLASSES["sclera"]
+    sclera = labels == SCLERA
     if not sclera.any():
         return [("shows no sclera", "none if the eye is closed; else draw the mask again", True)]
     border = np.concatenate([sclera[0], sclera[-1], sclera[:, 0], sclera[:, -1]])
     if border.mean() > 0.9 or sclera.mean() > 0.95:
         return [("is full, or white outside the eye", "invert it, or draw it again", False)]
-    pupil = labels == CLASSES["pupil"]
+    pupil = labels == PUPIL
     if pupil.any() and _contains(pupil, sclera):
         return [("has its sclera inside its pupil", "declare the dataset's `colours`: they seem to be swapped", False)]
     return []
@@ -135,7 +136,7 @@ def measure(image: np.ndarray, labels: np.ndarray) -> dict:
     return {
         "height": image.shape[0],
         "width": image.shape[1],
-        "sclera": round(float((labels == CLASSES["sclera"]).mean()), 6),
+        "sclera": round(float((labels == SCLERA).mean()), 6),
         "brightness": round(float(grey.mean()), 3),
         "red": round(float(red), 3),
         "green": round(float(green), 3),

@@ -20,17 +20,17 @@ from cgdseg import loops
 from cgdseg.config.datasets import Dataset, StandIn
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.factors import Factors
-from cgdseg.eyes.geometry import IRIS, PUPIL, SCLERA
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.files import saying_where
 from cgdseg.hashes import code_digest
+from cgdseg.labels import KIT_COLOURS, LABELS, SCLERA
 from cgdseg.paths import short
 from cgdseg.text import did_you_mean
 
 CARD = "stand-in.json"
 TEMPORARY = ".part"
 CHUNK = 16  # images per task of a worker
-SIP = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)  # kit colours: sclera, iris, pupil
+KIT = np.array([(0, 0, 0), *KIT_COLOURS.values()], np.uint8)  # by label
 GAZES = "lrsu"
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -143,7 +143,7 @@ def _card(layout: str, spec: StandIn) -> dict:
 @functools.cache
 def renderer_digest() -> str:
     """SHA-256 of the renderer's code; comments and docstrings do not count."""
-    return code_digest(["cgdseg.eyes"])
+    return code_digest(["cgdseg.eyes", "cgdseg.eyes.looks"])
 
 
 def _claim(folder: Path, card: dict) -> None:
@@ -189,8 +189,8 @@ def _render_chunk(folder: Path, factors: Factors, spec: StandIn, items: list[Ite
 def _mask(part: str, labels: np.ndarray) -> np.ndarray:
     """Labels (H, W) as the dataset stores them: SIP colours, one grey mask, or one RGBA mask per part."""
     if part == "sip":
-        return SIP[labels]
-    chosen = labels == {"grey": SCLERA, "sclera": SCLERA, "iris": IRIS, "pupil": PUPIL}[part]
+        return KIT[labels]
+    chosen = labels == LABELS.get(part, SCLERA)
     white = chosen.astype(np.uint8) * 255
     return white if part == "grey" else cv2.merge([white, white, white, np.full_like(white, 255)])
 

@@ -11,13 +11,11 @@ import numpy as np
 from cgdseg.eyes.camera import photograph
 from cgdseg.eyes.eyeball import paint_eyeball
 from cgdseg.eyes.factors import Factors, draw
-from cgdseg.eyes.geometry import OTHER, SCLERA, Scene, build_scene
+from cgdseg.eyes.geometry import Scene, build_scene
 from cgdseg.eyes.hair import draw_lashes, lash_colour
 from cgdseg.eyes.reflections import draw_reflections, environment
 from cgdseg.eyes.skin import blend, paint_skin, skin_colour
-
-__all__ = ["GROUPS", "IRIS", "LOOKS", "OTHER", "PUPIL", "SCLERA", "Eye", "Factors", "render_eye"]
-
+from cgdseg.labels import OTHER, SCLERA
 
 # Freeing one large block makes the C library keep blocks of a frame's size instead of returning each to the kernel:
 # a fifth of the time at 300x400 would go into page faults.

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-OTHER, SCLERA, IRIS, PUPIL = range(4)
+from cgdseg.labels import OTHER
+
 REACH, KNOTS, FINE = 3.0, 433, 16  # the lid tables cover x in -REACH..REACH; FINE places to a knot for looking up
 SUB = 4  # fractional bits of drawn positions
 _X = np.linspace(-REACH, REACH, KNOTS, dtype=np.float32)

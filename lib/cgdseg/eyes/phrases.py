@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from cgdseg.eyes import Eye
-from cgdseg.eyes.geometry import IRIS, OTHER, PUPIL, SCLERA
+from cgdseg.labels import IRIS, OTHER, PUPIL, SCLERA
 
 NAMES = {
     "sclera": ("sclera", "white", "white part", "scleral region", "white region", "eye white"),

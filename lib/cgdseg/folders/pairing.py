@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cgdseg.config.base import RGB
-from cgdseg.data.images import CLASSES, IMAGE_SUFFIXES, BadFile, read_image, read_labels
+from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels
+from cgdseg.labels import SCLERA
 
 PROBABILITIES, BINARY = "Predictions", "Binarised"  # the SSBC 2025 kit's folder names
 PARTS_WRITTEN = ("Iris", "Pupil", "Opening", "Overlays")
@@ -73,7 +74,7 @@ def prediction_of(mask: Path, truth: Path, found: dict[str, list[Path]], folder:
 def read_sclera(path: Path, colour: RGB | None) -> np.ndarray:
     """A truth mask as (H, W) bool; with `colour`, whatever has another colour is not sclera. Raises BadFile."""
     if colour is None:
-        return read_labels(path) == CLASSES["sclera"]
+        return read_labels(path) == SCLERA
     mask = (read_image(path) == np.array(colour, np.uint8)).all(axis=2)
     if not mask.any():
         raise BadFile(path, f"has no pixel of the colour {tuple(colour)}", "give the sclera's colour in these masks")

@@ -21,6 +21,7 @@ from cgdseg.eyes.looks import LOOKS
 from cgdseg.files import write_atomic
 from cgdseg.folders.score import score_photographs
 from cgdseg.hashes import sha256
+from cgdseg.labels import SCLERA
 from cgdseg.models.predictor import Segmenter, load_segmenter, predict_rows
 from cgdseg.models.weights import read_run
 from cgdseg.models.zoo.baselines import BASELINES
@@ -51,7 +52,7 @@ def publish(
         raise ValueError("publishing needs eyes that neither trained nor chose the epoch: set training.stream")
     pixels = open_cache(cfg, segmenter.input_size)
     fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
-    truth = {name: pixels.labels[half] == 1 for name, half in (("fitted", fitted), ("held out", held_out))}
+    truth = {name: pixels.labels[half] == SCLERA for name, half in (("fitted", fitted), ("held out", held_out))}
     segmenter, chosen, gains = choose_mirroring(segmenter, pixels.images[fitted], truth["fitted"])
     temperature = fit_temperature(chosen, truth["fitted"])
     raw = predict_rows(segmenter, pixels.images[held_out])

@@ -6,6 +6,7 @@ import pandas as pd
 from cgdseg.data.augment import apply_one
 from cgdseg.data.splits import select_ids
 from cgdseg.folders.pairing import BINARY, PROBABILITIES
+from cgdseg.labels import SCLERA
 from cgdseg.studies.claims.evidence import PAIRS_ON_SLIDES, Evidence, paper_config, slides_splits
 from cgdseg.studies.claims.ledger import Found
 from cgdseg.studies.claims.registry import check
@@ -111,7 +112,7 @@ def geometry_moves_masks_too(evidence: Evidence, names: list[str]) -> Found:
         for seed in range(5):
             moved, labels = apply_one(name, image, mask, seed)
             seen = moved[..., 0] > 100
-            worst = min(worst, (seen & (labels == 1)).sum() / (seen | (labels == 1)).sum())
+            worst = min(worst, (seen & (labels == SCLERA)).sum() / (seen | (labels == SCLERA)).sum())
     return Found(bool(worst > 0.95), f"over {5 * len(names)} draws their overlap (IoU) is at least {worst:.3f}")
 
 

@@ -14,13 +14,14 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 from cgdseg import loops
-from cgdseg.config.base import SCLERA, Size
+from cgdseg.config.base import Size
 from cgdseg.config.schema import Config
 from cgdseg.data.cache import open_cache
 from cgdseg.data.standins import stand_in_factors
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.factors import Factors
 from cgdseg.eyes.looks import LOOKS
+from cgdseg.labels import SCLERA
 from cgdseg.models.predictor import Segmenter
 from cgdseg.scoring.metrics import ratio
 from cgdseg.studies.gap.moves import MIXES, MOVES, MovedEye

@@ -14,7 +14,6 @@ import torch
 from torch.utils.data import default_collate
 
 from cgdseg import paths
-from cgdseg.config.base import SCLERA
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.batches import EyeDataset, chosen_augmentation
 from cgdseg.data.cache import open_cache
@@ -22,6 +21,7 @@ from cgdseg.data.manifest import load_manifest, read_csv
 from cgdseg.data.splits import part_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, digest
+from cgdseg.labels import SCLERA
 from cgdseg.loops import in_parallel
 from cgdseg.models import weights
 from cgdseg.models.memory import keep_freed_memory

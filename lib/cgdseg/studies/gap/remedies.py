@@ -15,10 +15,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cgdseg import loops, paths
-from cgdseg.config.base import SCLERA, Size
+from cgdseg.config.base import Size
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
+from cgdseg.labels import SCLERA
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.scoring.calibration import LEAST_PROBABILITY, calibration_error, fit_temperature, reliability_of_pixels

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cgdseg.config.base import SCLERA
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import open_cache
+from cgdseg.labels import SCLERA
 from cgdseg.models.inspect import trace
 from cgdseg.training.runs import segmenter_of
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import loops
-from cgdseg.config.base import SCLERA
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
+from cgdseg.labels import SCLERA
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.scoring.ssbc import Scorer
