@@ -62,7 +62,7 @@ class Trainer:
         return sum(n - 1 for epoch, n in Counter(self.said()).items() if epoch.isdigit())
 
     def result(self) -> tuple[dict[str, torch.Tensor], list]:
-        history = runs.read_history(self.folder)[COMPARED]
+        history = resume.read_history(self.folder)[COMPARED]
         return checkpoints.load(self.folder / "best.safetensors")[0], history.to_numpy().tolist()
 
     def differs(self, expected: tuple) -> list[str]:
