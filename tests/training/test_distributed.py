@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
-from test_training import COMPARED, streaming, weights, with_training
+from test_loop import COMPARED, streaming, weights, with_training
 from two_processes import build_toy, noting
 
 from cgdseg import paths

@@ -1,6 +1,6 @@
 """What test_distributed.py has torchrun start: every process trains each config of a folder.
 
-python -m torch.distributed.run --standalone --nproc-per-node 2 tests/two_processes.py FOLDER
+python -m torch.distributed.run --standalone --nproc-per-node 2 tests/training/two_processes.py FOLDER
 FOLDER/<case>/tiny.yaml are the configs; FOLDER/rank-<n>.json says what a process saw."""
 
 import hashlib
