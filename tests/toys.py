@@ -9,7 +9,6 @@ import sys
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cgdseg.hashes import closure
 from cgdseg.paths import LIB, ROOT
 
 CONFIG = """
@@ -67,9 +66,7 @@ def save(path):
 def write_tree(root):
     """A whole project in `root`: the real runner and Snakefile, a toy library module, config and six toy notebooks."""
     package = root / "lib" / "cgdseg"
-    for path in {*closure("cgdseg.cli.__main__"), *closure("cgdseg.report.outputs")}:
-        copy(path, root / "lib" / path.relative_to(LIB))
-    shutil.copytree(LIB / "cgdseg/report/templates", package / "report/templates")
+    shutil.copytree(LIB, root / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     copy(ROOT / "Snakefile", root / "Snakefile")
     (package / "toy.py").write_text('"""Used by 03 alone."""\n\nRATE = 1\n')
     (root / "configs").mkdir()

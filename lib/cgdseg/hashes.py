@@ -50,10 +50,19 @@ def imported(path: Path, lib: Path = LIB) -> set[Path]:
     return _read(path, path.stat().st_mtime_ns, path.stat().st_size, lib)[0]
 
 
+def depends_on(roots: Iterable[str | Path], lib: Path = LIB) -> list[Path]:
+    """The files on which results of `roots` depend: their closures without the settings' own.
+
+    Settings are hashed by value where they are used, so that a new one changes nothing that does without it."""
+    settings = lib / PACKAGE / "config"
+    found = {path for root in roots for path in closure(root, lib)}
+    return sorted(path for path in found if not path.is_relative_to(settings))
+
+
 def code_digest(roots: Iterable[str | Path], lib: Path = LIB) -> str:
-    """SHA-256 of the code in the closures of `roots`."""
+    """SHA-256 of the code that `roots` depend on."""
     total = hashlib.sha256()
-    for path in sorted({path for root in roots for path in closure(root, lib)}):
+    for path in depends_on(roots, lib):
         code = _read(path, path.stat().st_mtime_ns, path.stat().st_size, lib)[1]
         total.update(f"{path.relative_to(lib).as_posix()} {code}\n".encode())
     return total.hexdigest()

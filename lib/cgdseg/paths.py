@@ -13,6 +13,7 @@ CONFIGS = ROOT / "configs"
 NOTEBOOKS = ROOT / "notebooks"
 CLAIMS = ROOT / "data" / "claims.yaml"
 LIB = ROOT / "lib"
+TEMPLATES = LIB / "cgdseg" / "report" / "templates"  # of cards and pages
 RESULTS = ROOT / "benchmarks" / "results"  # measured once, committed, read by notebooks
 RELEASE = LIB / "cgdseg" / "release"  # the model that ships with the repository
 

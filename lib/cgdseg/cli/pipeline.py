@@ -28,15 +28,17 @@ def reports(
 ):
     """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
     from cgdseg.files import lock
-    from cgdseg.report import index, jobs, runner
+    from cgdseg.report import index, jobs, runner, series
 
     with one_line_errors():
         cfg = load_config(config)
-        jobs.check_rules()
+        series.check_series()
         folder = paths.report_dir(cfg.name)
         with lock(folder / ".lock", paths.short(folder)):
             for stem, reason in jobs.sweep(cfg).items():
                 runner.say("stale", stem, reason)
+            for job in jobs.every_job(config):
+                job.recipe()  # what fails here is said in a line; Snakemake, being quiet, would not say it
             code = _snakemake(config, cores or _cores(), ctx.args)
             if code or not (folder / "index.html").exists():
                 index.write_index(config)  # after a failure too: it shows what failed

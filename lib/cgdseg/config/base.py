@@ -34,6 +34,10 @@ class SystemSettings(Settings):
     input_size: Size = (256, 256)
     classes: tuple[Part, ...] = ("sclera",)  # one logit map each, in the order of their labels
 
+    def modules(self) -> list[str]:
+        """The modules whose code shapes a trained system, beside the training's own; none is imported to name them."""
+        return [self.built_by]
+
     @field_validator("classes")
     @classmethod
     def _follow_the_labels(cls, classes: tuple[Part, ...]) -> tuple[Part, ...]:

@@ -33,6 +33,7 @@ class Backbone(Settings):
 class Pretraining(Settings):
     """A small text-image encoder in CLIP's form, pretrained on rendered eyes and phrases on them."""
 
+    made_by: ClassVar = "cgdseg.training.small_clip"
     eyes: PositiveInt = 1500
     epochs: PositiveInt = 10
     batch_size: PositiveInt = 50
@@ -91,6 +92,10 @@ class CGDSeg(SystemSettings):
     squeeze: PositiveInt = 16
     head: PositiveInt = 64
     detail: NonNegativeInt = 0  # channels of a skip from the pixels into the last decoder stage; the slides have none
+
+    def modules(self) -> list[str]:
+        encoder = [self.text.pretraining.made_by] if self.text.source == "rendered" else []
+        return [*super().modules(), *encoder]
 
 
 class UNet(SystemSettings):

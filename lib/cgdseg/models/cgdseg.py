@@ -8,7 +8,6 @@ from cgdseg.config import systems
 from cgdseg.models import grounding as groundings
 from cgdseg.models import vision
 from cgdseg.models.layers import DecoderStage, Detail, Head, Pyramid
-from cgdseg.models.small_clip import MAKER
 from cgdseg.models.text import RENDERED
 from cgdseg.models.vision import RANDOM, PatchEncoder, build_patch_encoder, skeleton
 
@@ -69,11 +68,6 @@ def build(settings: systems.CGDSeg) -> CGDSeg:
 def beside(settings: systems.CGDSeg) -> dict[str, int]:
     """The text tower that made the anchor; ours and random directions are not what the slides count."""
     return {} if settings.text.source in (RANDOM, RENDERED) else {"clip_text_tower": CLIP_TEXT_TOWER}
-
-
-def shaped_by(settings: systems.CGDSeg) -> list[str]:
-    """The training of the text encoder, where it is our own."""
-    return [MAKER] if settings.text.source == RENDERED else []
 
 
 def offline(settings: systems.CGDSeg, model: CGDSeg) -> systems.CGDSeg:

@@ -14,7 +14,6 @@ DEFAULTS: dict[str, Callable] = {
     "offline": lambda settings, model: settings,  # settings that rebuild a model for its checkpoint, without a hub
     "without_weights": lambda settings: settings,  # the same shape, without a download
     "beside": lambda settings: {},  # parameters by part that run once, beside the module
-    "shaped_by": lambda settings: [],  # modules that no import leads to, but whose code shapes the weights
 }
 
 
@@ -39,11 +38,6 @@ def offline_settings(settings: System, model: nn.Module) -> System:
 def without_weights(settings: System) -> System:
     """Settings of the same shape that need no download."""
     return of_system(settings, "without_weights")(settings)
-
-
-def modules_of(settings: System) -> list[str]:
-    """The modules on whose code a trained system of these settings depends, to be hashed with those that train it."""
-    return [settings.built_by, *of_system(settings, "shaped_by")(settings)]
 
 
 def parts_of(settings: System, model: nn.Module) -> dict[str, list[nn.Parameter]]:

@@ -18,13 +18,12 @@ from cgdseg.eyes.phrases import PHRASES
 from cgdseg.hashes import code_digest, digest
 from cgdseg.models.layers import standardise
 
-MAKER = "cgdseg.training.small_clip"  # whose code decides what an encoder has learned
 SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")  # ids 0 to 3
 
 
 def encoder_folder(settings: Pretraining) -> Path:
     """Where the encoder of these settings lies: a changed recipe, renderer or list of phrases makes another one."""
-    return paths.encoder_dir(digest([settings.model_dump(), code_digest([MAKER])])[:12])
+    return paths.encoder_dir(digest([settings.model_dump(), code_digest([settings.made_by])])[:12])
 
 
 def found_encoder(settings: Pretraining) -> Path:

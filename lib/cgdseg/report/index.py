@@ -18,7 +18,7 @@ from cgdseg.files import write_atomic
 from cgdseg.report.jobs import Job, every_job
 from cgdseg.report.origin import unstamp
 from cgdseg.report.outputs import located
-from cgdseg.report.pages import TEMPLATES, duration, page_assets, question_of, title_of, write_cards
+from cgdseg.report.pages import duration, page_assets, question_of, title_of, write_cards
 
 SCORES_CSV = "headline_cross_domain.csv"  # notebook 4's table of test scores: run, dataset, F1, low, high, images
 
@@ -43,7 +43,7 @@ def write_index(config: str | Path) -> Path:
         "notebooks": _notebooks(jobs),
         "footer": "Every number on these pages was written by a notebook; its page says with which code and settings.",
     }
-    environment = Environment(loader=FileSystemLoader(TEMPLATES / "page"), trim_blocks=True)
+    environment = Environment(loader=FileSystemLoader(paths.TEMPLATES / "page"), trim_blocks=True)
     target = paths.report_dir(cfg.name) / "index.html"
     write_atomic(target, environment.get_template("site.html.j2").render(words))
     return target

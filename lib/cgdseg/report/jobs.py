@@ -15,9 +15,9 @@ from typing import Any
 from cgdseg import paths
 from cgdseg.config.reading import config_path, load_config
 from cgdseg.config.schema import Config, Run
-from cgdseg.hashes import closure, digest, sha256
+from cgdseg.hashes import depends_on, digest, sha256
 from cgdseg.report.outputs import located, portable
-from cgdseg.report.stages import STAGES, Stage
+from cgdseg.report.series import SERIES, Notebook
 from cgdseg.text import did_you_mean
 
 RUN_PARAMETERS = ("SYSTEM", "CONDITION", "SEED")  # a notebook that has all three is about one training
@@ -41,6 +41,11 @@ class Job:
         return self.cfg.run(*(self.values[name] for name in RUN_PARAMETERS))
 
     @property
+    def stage(self) -> Notebook:
+        """What the series says of the notebook; of one that it does not name, nothing is known."""
+        return SERIES.get(self.notebook.stem, Notebook())
+
+    @property
     def stem(self) -> str:
         return f"{self.notebook.stem}.{self.run.name}" if self.run else self.notebook.stem
 
@@ -59,21 +64,25 @@ class Job:
     def failed(self) -> Path:
         return self.file(".failed.ipynb")
 
+    def words(self) -> str:
+        """The notebook and its parameters as `cgdseg run` wants them."""
+        named = run_parameters(self.run) if self.run else {}
+        return " ".join([self.notebook.stem, *(f"-p {name}='{value}'" for name, value in named.items())])
+
     def recipe(self) -> dict[str, str]:
         """Everything that shapes the result, apart from the data it reads."""
-        stage = STAGES.get(self.notebook.stem, Stage())
+        modules = sorted({module for system in self.stage.systems(self.cfg, self.run) for module in system.modules()})
         return {
             "notebook": text_digest(self.notebook),
-            "code": digest([sha256(path) for path in closure(self.notebook)]),
-            "settings": digest(stage.settings(self.cfg, self.run)),
+            "code": digest([sha256(path) for path in depends_on([self.notebook, *modules])]),
+            "settings": digest(self.stage.settings(self.cfg, self.run)),
             "parameters": digest(self.values),
         }
 
     def reads(self) -> dict[str, str] | None:
-        stage = STAGES.get(self.notebook.stem, Stage())
-        if stage.reads is None:
+        if self.stage.reads is None:
             return None
-        return {portable(path): sha256(path) if path.is_file() else "missing" for path in stage.reads(self.cfg)}
+        return {portable(path): sha256(path) if path.is_file() else "missing" for path in self.stage.reads(self.cfg)}
 
     def why(self) -> str | None:
         """The reason to run, in words; None where the executed notebook still stands."""
@@ -181,21 +190,12 @@ def _as_type(name: str, value: Any, kind: type) -> Any:
 def every_job(config: str | Path) -> list[Job]:
     """Every notebook in order; those whose parameters name a training, once for each run of the config."""
     jobs = []
-    for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb")):
+    for name in SERIES:
+        if not (path := paths.NOTEBOOKS / f"{name}.ipynb").is_file():
+            continue
         runs = load_config(config).runs() if set(RUN_PARAMETERS) <= set(declared(path)) else [None]
         jobs += [make_job(path, config, run_parameters(run) if run else None) for run in runs]
     return jobs
-
-
-def check_rules() -> None:
-    """Refuse a notebook that the Snakefile does not name: it would never run, and nothing would say so. ValueError."""
-    rules = (paths.ROOT / "Snakefile").read_text(encoding="utf-8")
-    for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb")):
-        if path.stem not in rules:
-            raise ValueError(
-                f"no rule runs {path.stem}: add one to the Snakefile and its stem to STEMS there, "
-                "and what it reads to STAGES in lib/cgdseg/jobs.py"
-            )
 
 
 def run_parameters(run: Run) -> Values:
@@ -221,16 +221,18 @@ def _untrue(path: Path, cfg: Config) -> str | None:
         job = Job(notebook, cfg.name, cfg, receipt["parameters"])
         if not job.executed.is_file():
             return "the executed notebook is gone"
-        return changed(receipt, job.recipe()) or spoiled(receipt["outputs"]) or _remeasured(receipt["reads"])
+        return changed(receipt, job.recipe()) or spoiled(receipt["outputs"]) or _edited(receipt["reads"], cfg)
     except (OSError, ValueError, KeyError) as error:
         return f"the receipt does not hold: {error}"
 
 
-def _remeasured(reads: dict[str, str] | None) -> str | None:
-    """What was measured anew in benchmarks/ since a notebook read it; Snakemake does not watch those files."""
-    for path in paths.RESULTS.glob("*"):
-        if reads and reads.get(portable(path), sha256(path)) != sha256(path):
-            return f"{path.name} was measured anew"
+def _edited(reads: dict[str, str] | None, cfg: Config) -> str | None:
+    """The first file a notebook read that changed without another notebook: Snakemake does not watch those."""
+    made = paths.cache_dir(cfg.name)
+    for name, digest_then in (reads or {}).items():
+        path = located(name)
+        if path.is_file() and not path.is_relative_to(made) and sha256(path) != digest_then:
+            return f"{path.name} is not what it read"
     return None
 
 

@@ -13,7 +13,6 @@ from cgdseg.config.schema import Config
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest
 
-TEMPLATES = Path(__file__).parent / "templates"
 EYE = (
     '<svg viewBox="0 0 38 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2.4">'
     '<path d="M2 12C8 4 13 2 19 2s11 2 17 10c-6 8-11 10-17 10S8 20 2 12z"/><circle cx="19" cy="12" r="6.5"/>'
@@ -23,7 +22,7 @@ EYE = (
 
 def look() -> str:
     """A hash of everything that shapes a page apart from its notebook."""
-    files = sorted(path for path in TEMPLATES.rglob("*") if path.is_file())
+    files = sorted(path for path in paths.TEMPLATES.rglob("*") if path.is_file())
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() + code_digest(
         ["cgdseg.report.pages", "cgdseg.report.index"]
     )
@@ -72,7 +71,7 @@ def _write(notebook, page: dict, target: Path, deepest: int = 3) -> Path:
     markdown = "\n".join(markdown2html(cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
     page["contents"] = [heading for heading in _contents(markdown) if heading[0] <= deepest]
     page["has_code"] = any(cell.cell_type == "code" for cell in notebook.cells)
-    exporter = HTMLExporter(template_name="page", extra_template_basedirs=[str(TEMPLATES)])
+    exporter = HTMLExporter(template_name="page", extra_template_basedirs=[str(paths.TEMPLATES)])
     exporter.register_filter("gist", _gist)
     exporter.register_filter("framed", _framed)
     exporter.register_filter("alt", _alt)
@@ -83,7 +82,7 @@ def _write(notebook, page: dict, target: Path, deepest: int = 3) -> Path:
 
 
 def page_assets() -> dict[str, str]:
-    css, js = ((TEMPLATES / "page" / name).read_text() for name in ("page.css", "page.js"))
+    css, js = ((paths.TEMPLATES / "page" / name).read_text() for name in ("page.css", "page.js"))
     script_hash = "sha256-" + base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
     return {"css": css, "js": js, "script_hash": script_hash, "eye": EYE}
 

@@ -22,7 +22,6 @@ from cgdseg.data.splits import part_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, commit, digest, sha256
 from cgdseg.models.memory import keep_freed_memory
-from cgdseg.models.registry import modules_of
 from cgdseg.training.resume import Progress, is_finished, put_aside, read_history, resume, save_progress, sole_trainer
 from cgdseg.training.session import (
     Session,
@@ -39,7 +38,7 @@ from cgdseg.training.stages import Segmentation, Stage
 def training_fingerprint(cfg: Config, run: Run, parts: dict[str, list[str]]) -> str:
     """Hash of all that the trained weights depend on: recipe, code (comments ignored), files and split."""
     hashes = load_manifest(cfg).set_index("image_id")[["image_sha256", "mask_sha256"]]
-    code = code_digest(["cgdseg.training.loop", *modules_of(cfg.systems[run.system])])
+    code = code_digest(["cgdseg.training.loop", *cfg.systems[run.system].modules()])
     entries = {part: [[i, *hashes.loc[i]] for i in ids] for part, ids in parts.items()}
     return digest({"run": cfg.run_id(run), "code": code, "entries": entries})
 
