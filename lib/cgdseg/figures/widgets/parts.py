@@ -12,6 +12,8 @@ import cv2
 import matplotlib
 import numpy as np
 
+from cgdseg.data.images import encoded
+
 if TYPE_CHECKING:  # importing it talks to a front-end, which a notebook that runs by itself has no use for
     import ipywidgets
 
@@ -74,7 +76,7 @@ def pictures(shown: Sequence[MenuPicture], height: int = PICTURE_HEIGHT) -> str:
     """Pictures beside each other as HTML; every text is escaped, whatever a file or a phrase is called."""
     figures = []
     for picture in shown:
-        data = base64.b64encode(_png(_small(_rgb(picture.pixels, picture.span), 2 * height))).decode()
+        data = base64.b64encode(encoded("a.png", _small(_rgb(picture.pixels, picture.span), 2 * height))).decode()
         rough = "image-rendering:pixelated" if len(picture.pixels) < height else ""  # a patch is a square
         look = f"height:{height}px;{IMAGE};{rough}"
         image = f'<img alt="{escape(picture.alt)}" style="{look}" src="data:image/png;base64,{data}">'
@@ -106,7 +108,3 @@ def _small(pixels: np.ndarray, most: int) -> np.ndarray:
         if height > most
         else pixels
     )
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    return cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
