@@ -1,11 +1,12 @@
 """The release model: a finished run, calibrated on rendered eyes it never saw, with a card that the numbers fill in.
 
-publish(run folder, cfg) -> lib/cgdseg/release/{best.safetensors, run.json, MODEL_CARD.md}"""
+publish(cfg, run) -> lib/cgdseg/release/{best.safetensors, run.json, MODEL_CARD.md}"""
 
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,63 +34,105 @@ from cgdseg.training.runs import read_history, run_folder
 LIMIT_MB = 5.0
 
 
+class Measured(NamedTuple):
+    """Scores by class, and bins of said and found sclera (`reliability_of_pixels`) before and after calibration."""
+
+    scores: pd.DataFrame
+    before: pd.DataFrame
+    after: pd.DataFrame
+
+
 def publish(
     cfg: Config, run: Run, folder: Path = paths.RELEASE, photographs: Path | None = None, sclera: RGB | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Calibrate a finished run on its validation eyes, score it on stored eyes nobody used, and write the release.
 
-    A streamed training never reads the stored training part, so that part tests it. Whether it sees each image
-    mirrored as well is chosen by validation F1. `photographs` and `sclera`: see `photograph_scores`.
-    Returns its scores by class, and those on photographs. Raises ValueError when the weights exceed LIMIT_MB."""
+    A streamed training never reads the stored training part, so that part tests it. `photographs` and `sclera`: see
+    `photograph_scores`. Returns its scores by class, and those on photographs. Raises ValueError when the weights
+    exceed LIMIT_MB."""
     source = run_folder(cfg, run)
-    segmenter = replace(load_segmenter(source), temperature=1.0)
-    megabytes = (source / "best.safetensors").stat().st_size / 1e6
-    if megabytes > LIMIT_MB:
-        raise ValueError(
-            f"{paths.short(source)} has {megabytes:.1f} MB of weights, over {LIMIT_MB}: train a smaller one"
-        )
+    _refuse_unfit(cfg, run, source)
+    uncalibrated = load_segmenter(source)
+    pixels = open_cache(cfg, uncalibrated.input_size)
+    fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
+    segmenter, gains = calibrate(uncalibrated, pixels.images[fitted], pixels.labels[fitted])
+    measured = measure(segmenter, pixels.images[held_out], pixels.labels[held_out])
+    write_weights(source, folder, segmenter)
+    seen = photograph_scores(photographs, folder, sclera) if photographs else None
+    write_card(cfg, run, folder, segmenter, gains, measured, n_eyes=len(held_out), photographs=seen)
+    return measured.scores, seen
+
+
+def _refuse_unfit(cfg: Config, run: Run, source: Path) -> None:
+    if (size := _megabytes(source)) > LIMIT_MB:
+        raise ValueError(f"{paths.short(source)} has {size:.1f} MB of weights, over {LIMIT_MB}: train a smaller one")
     if not cfg.streamed(run):
         raise ValueError("publishing needs eyes that neither trained nor chose the epoch: set training.stream")
-    pixels = open_cache(cfg, segmenter.input_size)
-    fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
-    truth = {name: pixels.labels[half] == SCLERA for name, half in (("fitted", fitted), ("held out", held_out))}
-    segmenter, chosen, gains = choose_mirroring(segmenter, pixels.images[fitted], truth["fitted"])
-    temperature = fit_temperature(chosen, truth["fitted"])
-    raw = predict_rows(segmenter, pixels.images[held_out])
-    probs = predict_rows(replace(segmenter, temperature=temperature), pixels.images[held_out])
-    before, after = (reliability_of_pixels(p[:, 0], truth["held out"]) for p in (raw, probs))
-    table = class_scores(segmenter, probs, pixels.labels[held_out])
-    history = read_history(source)
+
+
+def _megabytes(folder: Path) -> float:
+    return (folder / "best.safetensors").stat().st_size / 1e6
+
+
+def calibrate(segmenter: Segmenter, images: np.ndarray, labels: np.ndarray) -> tuple[Segmenter, list[float]]:
+    """The segmenter with the temperature that fits validation eyes, and with mirror images where they raise its F1.
+
+    images (N, H, W, 3), labels (N, H, W). Returns it, and F1 without and with mirror images."""
+    truth = labels == SCLERA
+    chosen, probs, gains = choose_mirroring(replace(segmenter, temperature=1.0), images, truth)
+    return replace(chosen, temperature=fit_temperature(probs, truth)), gains
+
+
+def measure(segmenter: Segmenter, images: np.ndarray, labels: np.ndarray) -> Measured:
+    """What a calibrated segmenter is worth on eyes nobody used: images (N, H, W, 3), labels (N, H, W)."""
+    raw, probs = (predict_rows(each, images) for each in (replace(segmenter, temperature=1.0), segmenter))
+    before, after = (reliability_of_pixels(each[:, 0], labels == SCLERA) for each in (raw, probs))
+    return Measured(class_scores(segmenter, probs, labels), before, after)
+
+
+def write_weights(source: Path, folder: Path, segmenter: Segmenter) -> None:
+    """Copy a run's weights, and say beside them how they are calibrated."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "best.safetensors", folder / "best.safetensors")
-    card = read_run(source) | {"temperature": temperature, "mirrored": segmenter.mirrored}
+    card = read_run(source) | {"temperature": segmenter.temperature, "mirrored": segmenter.mirrored}
     write_atomic(folder / "run.json", json.dumps(card, indent=2) + "\n")
-    seen = photograph_scores(photographs, folder, sclera) if photographs else None
+
+
+def write_card(
+    cfg: Config,
+    run: Run,
+    folder: Path,
+    segmenter: Segmenter,
+    gains: list[float],
+    measured: Measured,
+    n_eyes: int,
+    photographs: pd.DataFrame | None,
+) -> None:
+    """Fill the card of the release in `folder`. gains: of `calibrate`; photographs: of `photograph_scores`."""
+    history = read_history(run_folder(cfg, run))
     words = {
         "settings": cfg.systems[run.system],
         "training": cfg.training,
         "entries": cfg.streamed(run) * cfg.training.epochs,
         "best_epoch": int(history.loc[history.val_f1.idxmax()].epoch),
         "minutes": history.seconds.sum() / 60,
-        "commit": card["commit"],
-        "megabytes": megabytes,
+        "commit": read_run(folder)["commit"],
+        "megabytes": _megabytes(folder),
         "sha256": sha256(folder / "best.safetensors"),
-        "eyes": len(held_out),
-        "scores": markdown(table),
-        "temperature": temperature,
+        "eyes": n_eyes,
+        "scores": markdown(measured.scores),
+        "segmenter": segmenter,
         "gains": gains,
-        "mirrored": segmenter.mirrored,
-        "error_before": calibration_error(before),
-        "error_after": calibration_error(after),
-        "foreground_before": calibration_error(before, foreground=True),
-        "foreground_after": calibration_error(after, foreground=True),
-        "reliability": markdown(after),
-        "photographs": seen,
-        "each": "" if seen is None else markdown(seen),
+        "error_before": calibration_error(measured.before),
+        "error_after": calibration_error(measured.after),
+        "foreground_before": calibration_error(measured.before, foreground=True),
+        "foreground_after": calibration_error(measured.after, foreground=True),
+        "reliability": markdown(measured.after),
+        "photographs": photographs,
+        "each": "" if photographs is None else markdown(photographs),
         "looks": pd.read_csv(paths.RESULTS / "looks.csv"),
     }
     write_atomic(folder / "MODEL_CARD.md", fill("release_card.md.j2", cfg=cfg, run=run, **words))
-    return table, seen
 
 
 def choose_mirroring(
@@ -116,7 +159,7 @@ def sample_pictures(n: int = 8, seed: int = 2026) -> list[np.ndarray]:
 def photograph_scores(folder: Path, run_folder: Path, sclera: RGB | None = None) -> pd.DataFrame:
     """F1 on photographs of a run and of what learned nothing, a row a photograph: image, model, threshold, ellipse.
 
-    `sclera` is its colour in the masks, None for white; see `inference.score_photographs`."""
+    `sclera` is its colour in the masks, None for white; see `folders.score.score_photographs`."""
     segmenter = load_segmenter(run_folder)
     predictors = {"model": lambda image: segmenter.predict([image])[0], **BASELINES}
     tables = [score_photographs(predict, folder, sclera).set_index("image").f1 for predict in predictors.values()]
