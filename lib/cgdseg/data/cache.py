@@ -15,6 +15,7 @@ import pandas as pd
 
 from cgdseg import paths
 from cgdseg.config.base import RGB, Size
+from cgdseg.config.datasets import Dataset
 from cgdseg.config.schema import Config
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.manifest import load_manifest
@@ -101,7 +102,7 @@ def build_cache(
         with saying_where(folder):
             _allocate(part / "images.npy", (len(manifest), *size, 3))
             _allocate(part / "labels.npy", (len(manifest), *size))
-        jobs = _jobs(cfg, manifest, size, part)
+        jobs = _jobs(cfg.datasets, manifest, size, part)
         title = f"decoding to {size[0]}x{size[1]}" if progress else None
         for _ in in_parallel(_fill, jobs, n_workers or cfg.workers, title):
             pass
@@ -139,10 +140,10 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def _jobs(cfg: Config, manifest: pd.DataFrame, size: Size, part: Path) -> list[DecodingJob]:
+def _jobs(datasets: dict[str, Dataset], manifest: pd.DataFrame, size: Size, part: Path) -> list[DecodingJob]:
     jobs = []
     for row, pair in enumerate(manifest.itertuples()):
-        dataset = cfg.datasets[pair.dataset]
+        dataset = datasets[pair.dataset]
         hashes = (pair.image_sha256, pair.mask_sha256)
         image, mask = dataset.folder / pair.image, dataset.folder / pair.mask
         jobs.append(DecodingJob(row, image, mask, hashes, dataset.colours, size, part))

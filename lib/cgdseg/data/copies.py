@@ -1,7 +1,7 @@
 """Near copies: one picture under two names, re-encoded, resized, relit, trimmed a little, mirrored or turned.
 
 In: images (H, W, 3) and the manifest's `phash` column, codes of 256 bits. Out: pairs within a radius of bits, in the
-eight symmetries of a rectangle, that a second look at aligned thumbnails confirms; `radius.py` measures the radius."""
+eight symmetries of a rectangle, that a second look at aligned thumbnails confirms; `calibrate` measures the radius."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -166,7 +166,7 @@ def _render(folder: Path, factors: Factors, spec: StandIn, item: Item) -> None:
 
 
 def _mask(part: str, labels: np.ndarray) -> np.ndarray:
-    """Labels (H, W) as the dataset stores them: SIP colours, one grey mask, or one RGBA mask per part."""
+    """Labels (H, W) as the dataset stores them: the kit's colours, one grey mask, or one RGBA mask per part."""
     if part == "sip":
         return KIT[labels]
     chosen = labels == LABELS.get(part, SCLERA)

@@ -13,7 +13,7 @@ OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be to
 
 
 def score_against_cost(table: pd.DataFrame, x: str = "training minutes", xlabel: str = "minutes of training") -> Figure:
-    """F1 with its interval against a cost (`comparison.compare`), a panel a test set.
+    """F1 with its interval against a cost (`comparison.compare_trainings`), a panel a test set.
 
     A colour a condition, a marker a system with its parameters; what has no such cost is a dotted line."""
     datasets = list(dict.fromkeys(table.dataset))
@@ -52,7 +52,7 @@ def _count(n: float) -> str:
 
 
 def verdicts_by_slide(grid: pd.DataFrame) -> Figure:
-    """Claims by slide (`comparison.by_slide`), stacked by verdict; the slides in their order from the top."""
+    """Claims by slide (`claims.tables.by_slide`), stacked by verdict; the slides in their order from the top."""
     colours = dict(zip(grid.columns, OKABE_ITO, strict=True))
     figure, axis = plt.subplots(figsize=(8.5, SLIDE_HEIGHT * len(grid) + 1.2), layout="constrained")
     left = np.zeros(len(grid))

@@ -13,7 +13,6 @@ from cgdseg import paths
 from cgdseg.config.datasets import Dataset
 from cgdseg.config.schema import Config, Run
 from cgdseg.hashes import commit
-from cgdseg.models.weights import read_run
 from cgdseg.text import plain_text
 
 
@@ -37,7 +36,7 @@ def data_card(
 ) -> str:
     """The card of one dataset of a config.
 
-    eyes, findings: `manifest.build_manifest`; copies: `tables.duplicates`; parts: `tables.parts`."""
+    eyes, findings: `manifest.build_manifest`; copies: `audit.duplicates`; parts: `audit.split_counts`."""
     own, dataset = eyes[eyes.dataset == name], cfg.datasets[name]
     hashes = own.sort_values("image_id")[["image_sha256", "mask_sha256"]].to_numpy().tolist()
     found = findings[findings.dataset == name].groupby(["reason", "used"], sort=False).size().rename("files")
@@ -64,7 +63,7 @@ def data_card(
 
 
 def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFrame) -> str:
-    """The card of one trained run: `comparison.compare` of all runs, and the scores of notebook 4."""
+    """The card of one trained run: `comparison.compare_trainings` of all runs, and the scores of notebook 4."""
     card = json.loads(paths.run_card(cfg.name, run.name).read_text())
     folder = paths.run_dir(card["run_id"])
     mine, trained = compared[compared.run == run.name], cfg.conditions[run.condition]
@@ -74,7 +73,7 @@ def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFra
         "model_card.md.j2",
         cfg=cfg,
         run=run,
-        made=card | read_run(folder),
+        made=card | json.loads((folder / "run.json").read_text()),
         settings=cfg.systems[run.system],
         folder=paths.short(folder),
         costs=mine.iloc[0],
