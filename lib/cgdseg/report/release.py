@@ -23,13 +23,15 @@ from cgdseg.files import write_atomic
 from cgdseg.folders.score import score_photographs
 from cgdseg.hashes import sha256
 from cgdseg.labels import SCLERA
-from cgdseg.models.predictor import Segmenter, load_segmenter, predict_rows
+from cgdseg.models.contract import Predictor, predict_all, sclera_of
+from cgdseg.models.predictor import Segmenter, load_segmenter
 from cgdseg.models.weights import read_run
 from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.report.cards import fill, markdown
 from cgdseg.scoring.calibration import calibration_error, fit_temperature, reliability_of_pixels
 from cgdseg.scoring.metrics import count_pixels, scores
-from cgdseg.training.runs import read_history, run_folder
+from cgdseg.training.resume import read_history
+from cgdseg.training.runs import run_folder
 
 LIMIT_MB = 5.0
 
@@ -85,7 +87,7 @@ def calibrate(segmenter: Segmenter, images: np.ndarray, labels: np.ndarray) -> t
 
 def measure(segmenter: Segmenter, images: np.ndarray, labels: np.ndarray) -> Measured:
     """What a calibrated segmenter is worth on eyes nobody used: images (N, H, W, 3), labels (N, H, W)."""
-    raw, probs = (predict_rows(each, images) for each in (replace(segmenter, temperature=1.0), segmenter))
+    raw, probs = (predict_all(each, images) for each in (replace(segmenter, temperature=1.0), segmenter))
     before, after = (reliability_of_pixels(each[:, 0], labels == SCLERA) for each in (raw, probs))
     return Measured(class_scores(segmenter, probs, labels), before, after)
 
@@ -142,7 +144,7 @@ def choose_mirroring(
 
     Returns it, its sclera probabilities (N, H, W), and F1 without and with."""
     choices = [replace(segmenter, mirrored=mirrored) for mirrored in (False, True)]
-    found = [predict_rows(choice, images)[:, 0] for choice in choices]
+    found = [sclera_of(choice, images) for choice in choices]
     gains = [float(scores(count_pixels(probs, truth, segmenter.threshold)).f1.mean()) for probs in found]
     best = int(np.argmax(gains))
     return choices[best], found[best], gains
@@ -152,7 +154,7 @@ def sample_pictures(n: int = 8, seed: int = 2026) -> list[np.ndarray]:
     """Rendered eyes (240, 320, 3) with what the release model finds in them outlined."""
     segmenter = load_segmenter()
     eyes = [render_eye(LOOKS["randomised"], seed, index, (240, 320)).image for index in range(n)]
-    found = [probs >= segmenter.threshold for probs in segmenter.predict_classes(eyes)]
+    found = [probs >= segmenter.threshold for probs in segmenter.predict(eyes)]
     return [outline(image, masks, thickness=2) for image, masks in zip(eyes, found, strict=True)]
 
 
@@ -161,8 +163,8 @@ def photograph_scores(folder: Path, run_folder: Path, sclera: RGB | None = None)
 
     `sclera` is its colour in the masks, None for white; see `folders.score.score_photographs`."""
     segmenter = load_segmenter(run_folder)
-    predictors = {"model": lambda image: segmenter.predict([image])[0], **BASELINES}
-    tables = [score_photographs(predict, folder, sclera).set_index("image").f1 for predict in predictors.values()]
+    predictors: dict[str, Predictor] = {"model": segmenter, **BASELINES}
+    tables = [score_photographs(predictor, folder, sclera).set_index("image").f1 for predictor in predictors.values()]
     return pd.concat(tables, axis=1, keys=predictors).reset_index()
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from cgdseg.config.schema import Config, Run
 from cgdseg.scoring.calibration import FOREGROUND, calibration_error, precision_recall_of, reliability_of
-from cgdseg.scoring.metrics import SCORES, pooled_scores
+from cgdseg.scoring.metrics import PIXEL_COUNTS, SCORES, pooled_scores
 from cgdseg.scoring.statistics import compare_runs, rank_correlation, seed_spread, several_means, subject_means
 from cgdseg.scoring.tally import levels_of
 from cgdseg.training.runs import trained_runs
@@ -16,7 +16,7 @@ def mean_scores(table: pd.DataFrame) -> pd.DataFrame:
     by = ["run", "system", "condition", "part", "dataset"]
     named = table.assign(dataset=table.label)
     means = named.groupby(by, sort=False)[SCORES[1:]].mean()
-    pooled = named.groupby(by, sort=False)[["tp", "fp", "fn", "error", "pixels"]].apply(pooled_scores)["f1"]
+    pooled = named.groupby(by, sort=False)[PIXEL_COUNTS].apply(pooled_scores)["f1"]
     return subject_means(named, by).join(means, on=by).join(pooled.rename("pooled f1"), on=by)
 
 

@@ -24,7 +24,8 @@ from cgdseg.models import weights as checkpoints
 from cgdseg.models.registry import build_system
 from cgdseg.models.zoo import unet
 from cgdseg.training import loop, session
-from cgdseg.training.runs import read_history, run_folder
+from cgdseg.training.resume import read_history
+from cgdseg.training.runs import run_folder
 
 SCORES = ["val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled"]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
