@@ -150,9 +150,16 @@ def _jobs(datasets: dict[str, Dataset], manifest: pd.DataFrame, size: Size, part
     jobs = []
     for row, pair in enumerate(manifest.itertuples()):
         dataset = datasets[pair.dataset]
-        hashes = (pair.image_sha256, pair.mask_sha256)
-        image, mask = dataset.folder / pair.image, dataset.folder / pair.mask
-        jobs.append(DecodingJob(row, image, mask, hashes, dataset.colours, size, part))
+        job = DecodingJob(
+            row=row,
+            image=dataset.folder / pair.image,
+            mask=dataset.folder / pair.mask,
+            sha256=(pair.image_sha256, pair.mask_sha256),
+            colours=dataset.colours,
+            size=size,
+            folder=part,
+        )
+        jobs.append(job)
     return jobs
 
 

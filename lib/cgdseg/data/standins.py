@@ -34,11 +34,11 @@ class Item:
     """One pair to render. `masks` maps part names to paths; the pair is complete when the last of them exists."""
 
     index: int
-    subject: int | None
-    eye: str | None
-    gaze: str | None
     image: str  # paths relative to the folder
     masks: tuple[tuple[str, str], ...]
+    subject: int | None = None  # None: whoever the index makes it
+    eye: str | None = None
+    gaze: str | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -96,12 +96,12 @@ def _syncroi(index: int, spec: StandIn) -> Item:
     part = "Validation" if index % 11 == 10 else "Training"  # 10:1 as published
     base, name = f"Synthetic_SIP/{part}", f"{index}.png"
     masks = (("sip", f"{base}/Masks/{name}"),)
-    return Item(index, _anonymous(index, spec), None, None, f"{base}/Images/{name}", masks)
+    return Item(index, f"{base}/Images/{name}", masks, subject=_anonymous(index, spec))
 
 
 def _plain(index: int, spec: StandIn) -> Item:
     masks = (("sip", f"Masks/{index}.png"),)
-    return Item(index, _anonymous(index, spec), None, None, f"Images/{index}.jpg", masks)
+    return Item(index, f"Images/{index}.jpg", masks, subject=_anonymous(index, spec))
 
 
 def _sbvpi(index: int, spec: StandIn) -> Item:
@@ -109,13 +109,15 @@ def _sbvpi(index: int, spec: StandIn) -> Item:
     stem = f"{subject + 1}/{subject + 1}{eye}_{gaze}_{number}"
     # iris and pupil are labelled on few images, as in the published set (about 122 of 1,858)
     parts = ["sclera"] if (index + index // spec.n_subjects) % 10 else ["iris", "pupil", "sclera"]
-    return Item(index, subject, eye, gaze, f"{stem}.jpg", tuple((part, f"{stem}_{part}.png") for part in parts))
+    masks = tuple((part, f"{stem}_{part}.png") for part in parts)
+    return Item(index, f"{stem}.jpg", masks, subject=subject, eye=eye, gaze=gaze)
 
 
 def _masd(index: int, spec: StandIn) -> Item:
     subject, eye, gaze, number = _commanded(index, spec)
     stem = f"{subject + 101}{eye}_{gaze}_{number}"  # MASD1 has the ids from 100 in the Ljubljana naming
-    return Item(index, subject, eye, gaze, f"Images/{stem}.jpg", (("grey", f"Masks/{stem}.png"),))
+    masks = (("grey", f"Masks/{stem}.png"),)
+    return Item(index, f"Images/{stem}.jpg", masks, subject=subject, eye=eye, gaze=gaze)
 
 
 _LAYOUTS = {"syncroi": _syncroi, "sbvpi": _sbvpi, "masd": _masd, "plain": _plain}
@@ -159,7 +161,8 @@ def _claim(folder: Path, card: dict) -> None:
 
 
 def _render(folder: Path, factors: Factors, spec: StandIn, item: Item) -> None:
-    eye = render_eye(factors, spec.seed, item.index, spec.size, item.subject, item.eye, item.gaze)
+    who = {"subject": item.subject, "eye": item.eye, "gaze": item.gaze}
+    eye = render_eye(factors, spec.seed, item.index, spec.size, **who)
     write_atomic(folder / item.image, encoded(item.image, eye.image))
     for part, path in item.masks:
         write_atomic(folder / path, encoded(path, _mask(part, eye.labels)))
