@@ -20,7 +20,7 @@ def fill(template: str, **words) -> str:
     """A template of lib/cgdseg/report/templates/ filled in; a word that is missing is an error."""
     options = {"undefined": StrictUndefined, "keep_trailing_newline": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=PackageLoader("cgdseg.report"), **options)
-    environment.filters["plain"] = plain_text
+    environment.filters |= {"plain": plain_text, "table": markdown}
     return environment.get_template(template).render(words)
 
 
@@ -54,9 +54,9 @@ def data_card(
         sizes=list(sizes.items()),
         people=own.subject.nunique(),
         fingerprint=hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
-        findings=markdown(found.reset_index()) if len(found) else "",
+        findings=found.reset_index(),
         copies={"inside": int((mine == 2).sum()), "across": int((mine == 1).sum())},
-        used=markdown(used[["condition", "protocol", "train", "val", "test"]]) if len(used) else "",
+        used=used[["condition", "protocol", "train", "val", "test"]],
         leaks=bool(((used.protocol == "published") & (used.train != 0) & (used.test > 0)).any()),
         commit=commit(),
     )
@@ -82,7 +82,7 @@ def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFra
         tested_on_stand_ins=[cfg.label(name) for name in tested if cfg.datasets[name].stand_in],
         saw_photographs=any(_is_photographed(cfg.datasets[name]) for name in trained),
         protocol=cfg.protocol(run.condition),
-        scores=markdown(_test_scores(mine, test)),
+        scores=_test_scores(mine, test),
         hardest=_hardest(test),
     )
 

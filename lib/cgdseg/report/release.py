@@ -22,12 +22,12 @@ from cgdseg.eyes.looks import LOOKS
 from cgdseg.files import write_atomic
 from cgdseg.folders.score import score_photographs
 from cgdseg.hashes import sha256
-from cgdseg.labels import SCLERA
+from cgdseg.labels import LABELS, SCLERA
 from cgdseg.models.contract import Predictor, predict_all, sclera_of
 from cgdseg.models.predictor import Segmenter, load_segmenter
 from cgdseg.models.weights import read_run
 from cgdseg.models.zoo.baselines import BASELINES
-from cgdseg.report.cards import fill, markdown
+from cgdseg.report.cards import fill
 from cgdseg.scoring.calibration import calibration_error, fit_temperature, reliability_of_pixels
 from cgdseg.scoring.metrics import count_pixels, scores
 from cgdseg.training.resume import read_history
@@ -37,8 +37,10 @@ LIMIT_MB = 5.0
 
 
 class Measured(NamedTuple):
-    """Scores by class, and bins of said and found sclera (`reliability_of_pixels`) before and after calibration."""
+    """What a calibrated segmenter is worth on eyes nobody used: how many, its scores by class, and bins of said and
+    found sclera (`reliability_of_pixels`) before and after calibration."""
 
+    n_eyes: int
     scores: pd.DataFrame
     before: pd.DataFrame
     after: pd.DataFrame
@@ -61,7 +63,7 @@ def publish(
     measured = measure(segmenter, pixels.images[held_out], pixels.labels[held_out])
     write_weights(source, folder, segmenter)
     seen = photograph_scores(photographs, folder, sclera) if photographs else None
-    write_card(cfg, run, folder, segmenter, gains, measured, n_eyes=len(held_out), photographs=seen)
+    write_card(cfg, run, folder, segmenter=segmenter, gains=gains, measured=measured, photographs=seen)
     return measured.scores, seen
 
 
@@ -77,19 +79,22 @@ def _megabytes(folder: Path) -> float:
 
 
 def calibrate(segmenter: Segmenter, images: np.ndarray, labels: np.ndarray) -> tuple[Segmenter, list[float]]:
-    """The segmenter with the temperature that fits validation eyes, and with mirror images where they raise its F1.
+    """The segmenter with or without mirror images, whichever has the higher mean F1, at the temperature that fits.
 
-    images (N, H, W, 3), labels (N, H, W). Returns it, and F1 without and with mirror images."""
+    images (N, H, W, 3) and labels (N, H, W) are those of validation. Returns it, and F1 without and with."""
     truth = labels == SCLERA
-    chosen, probs, gains = choose_mirroring(replace(segmenter, temperature=1.0), images, truth)
-    return replace(chosen, temperature=fit_temperature(probs, truth)), gains
+    choices = [replace(segmenter, temperature=1.0, mirrored=mirrored) for mirrored in (False, True)]
+    found = [sclera_of(choice, images) for choice in choices]
+    gains = [float(scores(count_pixels(probs, truth, segmenter.threshold)).f1.mean()) for probs in found]
+    best = int(np.argmax(gains))
+    return replace(choices[best], temperature=fit_temperature(found[best], truth)), gains
 
 
 def measure(segmenter: Segmenter, images: np.ndarray, labels: np.ndarray) -> Measured:
-    """What a calibrated segmenter is worth on eyes nobody used: images (N, H, W, 3), labels (N, H, W)."""
+    """Score a calibrated segmenter on images (N, H, W, 3) with labels (N, H, W)."""
     raw, probs = (predict_all(each, images) for each in (replace(segmenter, temperature=1.0), segmenter))
     before, after = (reliability_of_pixels(each[:, 0], labels == SCLERA) for each in (raw, probs))
-    return Measured(class_scores(segmenter, probs, labels), before, after)
+    return Measured(len(images), class_scores(segmenter, probs, labels), before, after)
 
 
 def write_weights(source: Path, folder: Path, segmenter: Segmenter) -> None:
@@ -100,17 +105,8 @@ def write_weights(source: Path, folder: Path, segmenter: Segmenter) -> None:
     write_atomic(folder / "run.json", json.dumps(card, indent=2) + "\n")
 
 
-def write_card(
-    cfg: Config,
-    run: Run,
-    folder: Path,
-    segmenter: Segmenter,
-    gains: list[float],
-    measured: Measured,
-    n_eyes: int,
-    photographs: pd.DataFrame | None,
-) -> None:
-    """Fill the card of the release in `folder`. gains: of `calibrate`; photographs: of `photograph_scores`."""
+def write_card(cfg: Config, run: Run, folder: Path, **found) -> None:
+    """Fill the card of the release in `folder`; found: what `publish` found out, by its names in the template."""
     history = read_history(run_folder(cfg, run))
     words = {
         "settings": cfg.systems[run.system],
@@ -121,33 +117,10 @@ def write_card(
         "commit": read_run(folder)["commit"],
         "megabytes": _megabytes(folder),
         "sha256": sha256(folder / "best.safetensors"),
-        "eyes": n_eyes,
-        "scores": markdown(measured.scores),
-        "segmenter": segmenter,
-        "gains": gains,
-        "error_before": calibration_error(measured.before),
-        "error_after": calibration_error(measured.after),
-        "foreground_before": calibration_error(measured.before, foreground=True),
-        "foreground_after": calibration_error(measured.after, foreground=True),
-        "reliability": markdown(measured.after),
-        "photographs": photographs,
-        "each": "" if photographs is None else markdown(photographs),
+        "error": calibration_error,
         "looks": pd.read_csv(paths.RESULTS / "looks.csv"),
     }
-    write_atomic(folder / "MODEL_CARD.md", fill("release_card.md.j2", cfg=cfg, run=run, **words))
-
-
-def choose_mirroring(
-    segmenter: Segmenter, images: np.ndarray, truth: np.ndarray
-) -> tuple[Segmenter, np.ndarray, list[float]]:
-    """The segmenter with or without mirror images, whichever has the higher mean F1 on images (N, H, W, 3).
-
-    Returns it, its sclera probabilities (N, H, W), and F1 without and with."""
-    choices = [replace(segmenter, mirrored=mirrored) for mirrored in (False, True)]
-    found = [sclera_of(choice, images) for choice in choices]
-    gains = [float(scores(count_pixels(probs, truth, segmenter.threshold)).f1.mean()) for probs in found]
-    best = int(np.argmax(gains))
-    return choices[best], found[best], gains
+    write_atomic(folder / "MODEL_CARD.md", fill("release_card.md.j2", cfg=cfg, run=run, **words, **found))
 
 
 def sample_pictures(n: int = 8, seed: int = 2026) -> list[np.ndarray]:
@@ -172,7 +145,7 @@ def class_scores(segmenter: Segmenter, probs: np.ndarray, labels: np.ndarray) ->
     """Mean F1 and IoU over images where the class is to be seen, a row a class."""
     rows = []
     for k, part in enumerate(segmenter.classes):
-        truth = labels == k + 1
+        truth = labels == LABELS[part]
         seen = truth.any(axis=(1, 2))
         means = scores(count_pixels(probs[seen, k], truth[seen], segmenter.threshold)).mean()
         rows.append({"part": part, "images": int(seen.sum()), "F1": means.f1, "IoU": means.iou})
