@@ -75,7 +75,9 @@ class Task:
     settings: Training
     seed: int
     training_set: Dataset  # with set_epoch
-    validation_set: Dataset
+    validation_set: (
+        Dataset  # the same in every epoch: it has no set_epoch, which Accelerate would call by its own count
+    )
     folder: Path
     fingerprint: str  # of all that the trained weights depend on
     card: dict  # what run.json says beside it
