@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import matplotlib
 import numpy as np
 
-from cgdseg.data.images import encoded
+from cgdseg.data.images import encoded, resize_image
 
 if TYPE_CHECKING:  # importing it talks to a front-end, which a notebook that runs by itself has no use for
     import ipywidgets
@@ -103,8 +102,4 @@ def _rgb(pixels: np.ndarray, span: tuple[float, float] | None) -> np.ndarray:
 def _small(pixels: np.ndarray, most: int) -> np.ndarray:
     """Pixels (H, W, 3) at no more than `most` rows: enough for screens with two pixels to one of CSS."""
     height, width = pixels.shape[:2]
-    return (
-        cv2.resize(pixels, (round(width * most / height), most), interpolation=cv2.INTER_AREA)
-        if height > most
-        else pixels
-    )
+    return resize_image(pixels, (most, round(width * most / height))) if height > most else pixels
