@@ -1,6 +1,9 @@
 """Imports point only downwards, and the code digest sees what matters and nothing else."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,16 @@ def test_only_notebooks_keep_ledgers():
     """The library computes; what is kept is decided in a notebook."""
     users = {room(path) for path in FILES if LIB / "cgdseg/report/outputs.py" in imported(path)}
     assert users <= {"report", "cli"}
+
+
+def test_the_command_line_and_the_runner_start_without_what_is_heavy():
+    """They start once for every notebook of a config."""
+    heavy = "{'cv2', 'matplotlib', 'numpy', 'pandas', 'torch'} & set(sys.modules)"
+    code = f"import sys, cgdseg.cli, cgdseg.report.runner; sys.exit(', '.join({heavy}) or 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(LIB)}
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""Files that are whole or not there: written beside, flushed to disk, renamed; their hashes; locks with one owner.
+"""Files and folders that are whole or not there: made beside and renamed; locks with one owner.
 
-write_atomic(path, content); sha256(path); with lock(path, what): ..."""
+write_atomic(path, content); with folder_atomic(folder) as part: ...; with lock(path, what): ..."""
 
 import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +45,45 @@ def write_atomic(path: Path, content: str | bytes | Callable[[Path], object]) ->
         finally:
             with contextlib.suppress(OSError):  # where nothing can be removed, nothing was written
                 part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_atomic(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill, which then takes the place of `folder`; an error leaves all as it was.
+
+    What stood there before is replaced; what another process put there in the meantime stays, and ours goes."""
+    ours = f".{folder.name[-40:]}.{socket.gethostname()}."  # machines that share a disk share no process numbers
+    part, old = (folder.with_name(f"{ours}{what}{os.getpid()}.part") for what in ("", "old."))
+    before = folder.exists() and folder.stat().st_ino
+    with saying_where(folder):
+        for left in folder.parent.glob("*.part"):
+            if left.name.startswith(ours) and (left == part or not _lives(left.name.split(".")[-2])):
+                shutil.rmtree(left, ignore_errors=True)
+        part.mkdir(parents=True)
+    try:
+        yield part
+        with saying_where(folder):
+            if before and folder.exists() and folder.stat().st_ino == before:
+                os.replace(folder, old)
+            try:
+                os.replace(part, folder)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # another process was faster
+                    raise
+    finally:
+        for done in (part, old):
+            shutil.rmtree(done, ignore_errors=True)
+
+
+def _lives(process: str) -> bool:
+    """Whether a process of this number runs, or may run."""
+    try:
+        os.kill(int(process), 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except (ValueError, OverflowError, OSError):
+        pass
+    return True
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Which library files a notebook or a module really uses, and a hash of what they do.
 
-closure("notebooks/03_training.ipynb") -> [lib/cgdseg/config.py, ...]; code_digest([...]) -> SHA-256 of their code.
+closure("notebooks/03_training.ipynb") -> [lib/cgdseg/config/base.py, ...]; code_digest([...]) -> SHA-256 of their code.
 Comments, docstrings and layout leave the hash alone, so polishing the text retrains nothing."""
 
 import ast

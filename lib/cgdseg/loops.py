@@ -25,7 +25,7 @@ def in_parallel(
     """Yield function(item) in the order of the items, from a pool of processes.
 
     n_workers None: one per core; 0 or 1: in this process. progress: the bar's title, or None for no bar. heavy: an item
-    is a training rather than a file: worth a process of its own, which inherits no lock of this one's threads."""
+    takes long enough to be worth a process of its own, which inherits no lock of this one's threads."""
     items = list(items)
     n_workers = os.cpu_count() if n_workers is None else n_workers
     n_workers = min(n_workers, len(items) // (1 if heavy else 8))  # a process costs more than a few files

@@ -1,6 +1,9 @@
-"""Text for people and pages: names that were probably meant, and escapes that hold whatever a file is called."""
+"""Text for people and pages: names that were probably meant, and escapes that hold whatever a file is called.
+
+For HTML, `html.escape` of the standard library."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from html import escape
@@ -23,3 +26,13 @@ def plain_text(text: object) -> str:
     """A text on one line that Markdown takes for words: no HTML, link, table cell, code or emphasis in it."""
     words = escape(" ".join(str(text).split()), quote=False)
     return re.sub(r"[\\\[\]|`*_]", lambda mark: f"&#{ord(mark[0])};", words)
+
+
+def harmless_markdown(text: str) -> str:
+    """Markdown that keeps its emphasis and code, but brings in no HTML and no hidden link."""
+    return re.sub(r"[\\<\[]", r"\\\g<0>", text)
+
+
+def utf8(name: str) -> str:
+    """A name with bytes that are not UTF-8 (surrogates, to Python) spelt out."""
+    return os.fsencode(name).decode(errors="backslashreplace")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cgdseg.figures import claims
 from cgdseg.figures import comparison as plots
 from cgdseg.models.registry import build_system
 from cgdseg.studies import comparison
@@ -95,7 +96,7 @@ def test_figures_have_a_panel_a_test_set_and_a_bar_a_slide():
     assert labels == ["a, 1.5M parameters", "one", "two", "three"]
     slides = ["First slide", "A slide whose title is far too long to stand beside a bar"]
     grid = pd.DataFrame(1, index=slides, columns=list(ledger.VERDICTS))
-    bars = plots.verdicts_by_slide(grid)
+    bars = claims.verdicts_by_slide(grid)
     assert len(bars.axes[0].patches) == grid.size
     assert bars.legends[0].get_texts()[0].get_text() == "reproduced (2)"
     plt.close("all")

@@ -61,7 +61,7 @@ QUANTILES = [("min", 0), ("median", 0.5), ("max", 1)]
 
 
 def guess_layout(folder: Path) -> dict[str, str]:
-    """Settings of config.Dataset (layout, and the globs of `plain`) that fit the folder's names best."""
+    """Settings of `Dataset` (layout, and the globs of `plain`) that fit the folder's names best."""
     if any(
         (base / part / "Images").is_dir() for base in (folder, *folder.glob("*")) for part in ("Training", "Validation")
     ):

@@ -128,7 +128,7 @@ NOT_UPRIGHT = ("vertical flip", "quarter turn")  # eyes that no camera takes
 
 
 def slides_augmentation(seed: int, upright: bool = False) -> A.Compose:
-    """The whole table, each transform by its own probability; `dataset.EyeDataset` draws per item from `seed`."""
+    """The whole table, each transform by its own probability; `batches.EyeDataset` draws per item from `seed`."""
     chosen = [transform for name, transform in _transforms().items() if not (upright and name in NOT_UPRIGHT)]
     return A.Compose(chosen, seed=seed)
 

@@ -16,10 +16,11 @@ import pandas as pd
 
 from cgdseg import paths
 from cgdseg.config.base import RGB, Size
+from cgdseg.config.datasets import Dataset
 from cgdseg.config.schema import Config
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.manifest import load_manifest
-from cgdseg.files import saying_where
+from cgdseg.files import folder_atomic, saying_where
 from cgdseg.labels import SCLERA
 from cgdseg.loops import in_parallel
 
@@ -103,26 +104,17 @@ def build_cache(
         pass  # absent or damaged: build it
     if manifest.empty:
         raise ValueError(f"config {cfg.name} has no usable pair to decode: see findings.csv")
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    _sweep(folder)
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with folder_atomic(folder) as part:
         with saying_where(folder):
-            part.mkdir(parents=True)
             _allocate(part / "images.npy", (len(manifest), *size, 3))
             _allocate(part / "labels.npy", (len(manifest), *size))
-        jobs = _jobs(cfg, manifest, size, part)
+        jobs = _jobs(cfg.datasets, manifest, size, part)
         title = f"decoding to {size[0]}x{size[1]}" if progress else None
         for _ in in_parallel(_fill, jobs, n_workers or cfg.workers, title):
             pass
         meta = {"fingerprint": wanted, "size": list(size), "rule": RULE, "image_ids": manifest["image_id"].tolist()}
         with saying_where(folder):
             (part / "meta.json").write_text(json.dumps(meta))
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return PixelCache(folder)
 
 
@@ -154,13 +146,20 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def _jobs(cfg: Config, manifest: pd.DataFrame, size: Size, part: Path) -> list[DecodingJob]:
+def _jobs(datasets: dict[str, Dataset], manifest: pd.DataFrame, size: Size, part: Path) -> list[DecodingJob]:
     jobs = []
     for row, pair in enumerate(manifest.itertuples()):
-        dataset = cfg.datasets[pair.dataset]
-        hashes = (pair.image_sha256, pair.mask_sha256)
-        image, mask = dataset.folder / pair.image, dataset.folder / pair.mask
-        jobs.append(DecodingJob(row, image, mask, hashes, dataset.colours, size, part))
+        dataset = datasets[pair.dataset]
+        job = DecodingJob(
+            row=row,
+            image=dataset.folder / pair.image,
+            mask=dataset.folder / pair.mask,
+            sha256=(pair.image_sha256, pair.mask_sha256),
+            colours=dataset.colours,
+            size=size,
+            folder=part,
+        )
+        jobs.append(job)
     return jobs
 
 
@@ -182,14 +181,3 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     elif shutil.disk_usage(path.parent).free < n_bytes:
         raise OSError(errno.ENOSPC, f"no space for {n_bytes:,} bytes", str(path))
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what builders that were killed left behind; a living one keeps its folder."""
-    for part in folder.parent.glob(f"{folder.name}.*.part"):
-        try:
-            os.kill(int(part.name.split(".")[-2]), 0)  # signal 0 only asks
-        except ProcessLookupError:
-            shutil.rmtree(part, ignore_errors=True)
-        except (ValueError, OverflowError, OSError):
-            pass  # no builder of ours

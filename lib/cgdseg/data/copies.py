@@ -1,10 +1,10 @@
 """Near copies: one picture under two names, re-encoded, resized, relit, trimmed a little, mirrored or turned.
 
 In: images (H, W, 3) and the manifest's `phash` column, codes of 256 bits. Out: pairs within a radius of bits, in the
-eight symmetries of a rectangle, that a second look at aligned thumbnails confirms; `radius.py` measures the radius."""
+eight symmetries of a rectangle, that a second look at aligned thumbnails confirms; `calibrate` measures the radius."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -224,7 +224,7 @@ def calibrate(manifest: pd.DataFrame, picture: Picture, n: int = 60, seed: int =
     radius = int(max(np.quantile(distances, FOUND, method="higher") for _, distances in kinds))
     while radius and measured.strangers_within(radius) > FALSE:
         radius -= 1
-    return Calibration(radius, copies, strangers, likest)
+    return replace(measured, radius=radius)
 
 
 def made_copies(table: pd.DataFrame, picture: Picture, n: int, seed: int) -> pd.DataFrame:

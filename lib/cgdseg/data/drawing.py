@@ -3,13 +3,15 @@
 import cv2
 import numpy as np
 
+from cgdseg.labels import LABELS
+
 PART_COLOURS = ((0, 230, 118), (255, 193, 7), (216, 27, 96))  # sclera, iris, pupil
 HITS, FALSE_ALARMS, MISSES = (0, 158, 115), (230, 97, 0), (86, 80, 220)  # told apart by colour-blind readers too
 
 
 def masks_of(labels: np.ndarray) -> np.ndarray:
     """Labels (H, W) -> masks (3, H, W) bool of sclera, iris and pupil."""
-    return labels == np.arange(1, 4)[:, None, None]
+    return labels == np.array(list(LABELS.values()))[:, None, None]
 
 
 def outline(image: np.ndarray, masks: np.ndarray, thickness: int | None = None, colours=PART_COLOURS) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Image and mask files from anywhere, read strictly.
 
 In: a path. Out: RGB uint8 (H, W, 3), or class labels uint8 (H, W): 0 other, 1 sclera, 2 iris, 3 pupil.
-What cannot be read with certainty is a BadFile; what was read but is unusual comes with a note."""
+What cannot be read with certainty is a BadFile; what was read but is unusual comes with a note. And back: `encoded`."""
 
 import hashlib
 import io
@@ -122,6 +122,17 @@ def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return labels
     # plain INTER_NEAREST samples pixel corners and so shifts the mask against its image
     return cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def encoded(name: str, pixels: np.ndarray) -> bytes:
+    """The bytes of a .png, or a .jpg at quality 95, named so: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA uint8."""
+    quality = [cv2.IMWRITE_PNG_COMPRESSION, 1] if name.endswith(".png") else [cv2.IMWRITE_JPEG_QUALITY, 95]
+    if pixels.ndim == 3:
+        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]  # as OpenCV has them
+    done, data = cv2.imencode(Path(name).suffix, np.ascontiguousarray(pixels), quality)
+    if not done:
+        raise ValueError(f"{name} could not be encoded: {pixels.shape} {pixels.dtype}")
+    return data.tobytes()
 
 
 def _size(pixels: np.ndarray) -> str:

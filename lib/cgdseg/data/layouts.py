@@ -4,7 +4,6 @@ In: a dataset's root folder. Out: Pairs (an image, its mask, who and how), and F
 
 import fnmatch
 import itertools
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from cgdseg.config.datasets import Dataset
 from cgdseg.data.images import FORMATS
+from cgdseg.text import utf8
 
 
 class Pair(NamedTuple):
@@ -60,9 +60,9 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
     pairs, findings = [], []
     for found in reader(root):
         if isinstance(found, Finding):
-            findings.append(found._replace(file=_printable(found.file), reason=_printable(found.reason)))
-        elif _printable(f"{found.image}{found.mask}") != f"{found.image}{found.mask}":
-            findings.append(Finding(_printable(_name(found.image, root)), "has a name that is not UTF-8", "rename it"))
+            findings.append(found._replace(file=utf8(found.file), reason=utf8(found.reason)))
+        elif utf8(f"{found.image}{found.mask}") != f"{found.image}{found.mask}":
+            findings.append(Finding(utf8(_name(found.image, root)), "has a name that is not UTF-8", "rename it"))
         else:
             pairs.append(found._replace(subject=f"{name}:{found.subject}"))
     count = Counter(pair.mask for pair in pairs)
@@ -334,8 +334,3 @@ def _name(file: Path, root: Path) -> str:
 def _natural(file: Path) -> list:
     """Sort key that counts: 2 before 10."""
     return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", file.stem)]
-
-
-def _printable(text: str) -> str:
-    """The text with bytes that are not UTF-8 (surrogates, to Python) spelt out."""
-    return os.fsencode(text).decode(errors="backslashreplace")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config.schema import Config
+from cgdseg.config.schema import Config, Splits
 from cgdseg.data.manifest import read_csv, write_csv
 
 SPLIT_PROTOCOLS = ("subject", "published")
@@ -88,34 +88,34 @@ def _split(name: str, group: pd.DataFrame, protocol: str, cfg: Config) -> list[t
     if dataset.domain == "synthetic":
         if set(KIT_PARTS) <= set(group["part"]):
             return [(row.image_id, KIT_PARTS.get(row.part, "train")) for row in group.itertuples()]
-        return _random_images(name, ids, cfg)
+        return _random_images(name, ids, cfg.splits)
     if not trained:
         return everything
     if protocol == "published":
-        return _random_images(name, ids, cfg) + everything
-    part_of = _split_subjects(name, sorted(set(group["subject"])), cfg)
+        return _random_images(name, ids, cfg.splits) + everything
+    part_of = _split_subjects(name, sorted(set(group["subject"])), cfg.splits)
     return [(row.image_id, part_of[row.subject]) for row in group.itertuples()]
 
 
-def _random_images(name: str, ids: list[str], cfg: Config) -> list[tuple[str, str]]:
+def _random_images(name: str, ids: list[str], settings: Splits) -> list[tuple[str, str]]:
     """A random val_fraction, rounded down as in the slides (259 of MASD's 2,595), validates."""
-    held_out = set(_shuffled(ids, name, cfg)[: max(1, int(len(ids) * cfg.splits.val_fraction + 1e-9))])
+    held_out = set(_shuffled(ids, name, settings.seed)[: max(1, int(len(ids) * settings.val_fraction + 1e-9))])
     return [(image_id, "val" if image_id in held_out else "train") for image_id in ids]
 
 
-def _split_subjects(name: str, subjects: list[str], cfg: Config) -> dict[str, str]:
+def _split_subjects(name: str, subjects: list[str], settings: Splits) -> dict[str, str]:
     """subject -> part; at least one subject in each."""
     if len(subjects) < 3:
         mend = f"it needs 3 to be trained on; take {name} out of the conditions, or tell its people apart (`person:`)"
         raise ValueError(f"dataset {name} has {len(subjects)} subject(s): {mend}")
-    n_test = min(max(1, int(len(subjects) * cfg.splits.test_fraction + 1e-9)), len(subjects) - 2)
-    n_val = min(max(1, int((len(subjects) - n_test) * cfg.splits.val_fraction + 1e-9)), len(subjects) - n_test - 1)
+    n_test = min(max(1, int(len(subjects) * settings.test_fraction + 1e-9)), len(subjects) - 2)
+    n_val = min(max(1, int((len(subjects) - n_test) * settings.val_fraction + 1e-9)), len(subjects) - n_test - 1)
     parts = ["test"] * n_test + ["val"] * n_val + ["train"] * (len(subjects) - n_test - n_val)
-    return dict(zip(_shuffled(subjects, name, cfg), parts, strict=True))
+    return dict(zip(_shuffled(subjects, name, settings.seed), parts, strict=True))
 
 
-def _shuffled(names: list[str], dataset: str, cfg: Config) -> list[str]:
+def _shuffled(names: list[str], dataset: str, seed: int) -> list[str]:
     """Names (sorted) in an order drawn from the seed and the dataset, so that other datasets change nothing."""
-    key = hashlib.sha256(f"{cfg.splits.seed} {dataset}".encode()).digest()
+    key = hashlib.sha256(f"{seed} {dataset}".encode()).digest()
     order = np.random.default_rng(np.frombuffer(key, np.uint32)).permutation(len(names))
     return [names[i] for i in order]

@@ -5,35 +5,28 @@ sclera mask, exists; `stand-in.json` says what the folder holds, so a changed sp
 
 import functools
 import json
-import multiprocessing
-import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from pydantic import ValidationError
 
-from cgdseg import loops
 from cgdseg.config.datasets import Dataset, StandIn
+from cgdseg.data.images import encoded
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.factors import Factors
 from cgdseg.eyes.looks import LOOKS
-from cgdseg.files import saying_where
+from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest
 from cgdseg.labels import KIT_COLOURS, LABELS, SCLERA
+from cgdseg.loops import in_parallel
 from cgdseg.paths import short
 from cgdseg.text import did_you_mean
 
 CARD = "stand-in.json"
-TEMPORARY = ".part"
-CHUNK = 16  # images per task of a worker
+A_SHARE = 16  # eyes that are worth a process of their own
 KIT = np.array([(0, 0, 0), *KIT_COLOURS.values()], np.uint8)  # by label
 GAZES = "lrsu"
-JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
-PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 @dataclass(frozen=True)
@@ -41,11 +34,11 @@ class Item:
     """One pair to render. `masks` maps part names to paths; the pair is complete when the last of them exists."""
 
     index: int
-    subject: int | None
-    eye: str | None
-    gaze: str | None
     image: str  # paths relative to the folder
     masks: tuple[tuple[str, str], ...]
+    subject: int | None = None  # None: whoever the index makes it
+    eye: str | None = None
+    gaze: str | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -62,12 +55,10 @@ def write_stand_in(dataset: Dataset, n_workers: int = 1, progress: bool = True) 
     folder = dataset.folder
     _claim(folder, _card(dataset.layout, dataset.stand_in))
     missing = [i for i in plan(dataset.layout, dataset.stand_in) if not (folder / i.files[-1]).exists()]
-    chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
-    job = functools.partial(_render_chunk, folder, factors, dataset.stand_in)
-    bar = loops.bar(total=len(missing), desc=f"render {folder.name}", unit="eye", disable=not progress or not missing)
-    with bar:
-        for n in _run(job, chunks, n_workers):
-            bar.update(n)
+    job = functools.partial(_render, folder, factors, dataset.stand_in)
+    title = f"render {folder.name}" if progress and missing else None
+    for _ in in_parallel(job, missing, min(n_workers, len(missing) // A_SHARE), title, heavy=True):
+        pass
 
 
 def stand_in_factors(spec: StandIn) -> Factors:
@@ -105,12 +96,12 @@ def _syncroi(index: int, spec: StandIn) -> Item:
     part = "Validation" if index % 11 == 10 else "Training"  # 10:1 as published
     base, name = f"Synthetic_SIP/{part}", f"{index}.png"
     masks = (("sip", f"{base}/Masks/{name}"),)
-    return Item(index, _anonymous(index, spec), None, None, f"{base}/Images/{name}", masks)
+    return Item(index, f"{base}/Images/{name}", masks, subject=_anonymous(index, spec))
 
 
 def _plain(index: int, spec: StandIn) -> Item:
     masks = (("sip", f"Masks/{index}.png"),)
-    return Item(index, _anonymous(index, spec), None, None, f"Images/{index}.jpg", masks)
+    return Item(index, f"Images/{index}.jpg", masks, subject=_anonymous(index, spec))
 
 
 def _sbvpi(index: int, spec: StandIn) -> Item:
@@ -118,13 +109,15 @@ def _sbvpi(index: int, spec: StandIn) -> Item:
     stem = f"{subject + 1}/{subject + 1}{eye}_{gaze}_{number}"
     # iris and pupil are labelled on few images, as in the published set (about 122 of 1,858)
     parts = ["sclera"] if (index + index // spec.n_subjects) % 10 else ["iris", "pupil", "sclera"]
-    return Item(index, subject, eye, gaze, f"{stem}.jpg", tuple((part, f"{stem}_{part}.png") for part in parts))
+    masks = tuple((part, f"{stem}_{part}.png") for part in parts)
+    return Item(index, f"{stem}.jpg", masks, subject=subject, eye=eye, gaze=gaze)
 
 
 def _masd(index: int, spec: StandIn) -> Item:
     subject, eye, gaze, number = _commanded(index, spec)
     stem = f"{subject + 101}{eye}_{gaze}_{number}"  # MASD1 has the ids from 100 in the Ljubljana naming
-    return Item(index, subject, eye, gaze, f"Images/{stem}.jpg", (("grey", f"Masks/{stem}.png"),))
+    masks = (("grey", f"Masks/{stem}.png"),)
+    return Item(index, f"Images/{stem}.jpg", masks, subject=subject, eye=eye, gaze=gaze)
 
 
 _LAYOUTS = {"syncroi": _syncroi, "sbvpi": _sbvpi, "masd": _masd, "plain": _plain}
@@ -156,7 +149,7 @@ def _claim(folder: Path, card: dict) -> None:
         for item in plan(old["layout"], StandIn(**old["spec"])):
             for name in item.files:
                 (folder / name).unlink(missing_ok=True)
-    for stale in folder.rglob(f"*{TEMPORARY}"):
+    for stale in folder.rglob("*.part"):
         stale.unlink()
     foreign = next((f for f in folder.rglob("*") if f.is_file() and f != path), None)
     if foreign is not None:
@@ -164,54 +157,21 @@ def _claim(folder: Path, card: dict) -> None:
             f"{short(folder)} holds files that are not a stand-in's, such as {foreign.relative_to(folder)}: "
             "remove stand_in from this dataset's config to use them, or give the stand-in another root"
         )
-    _write(path, (json.dumps(card, indent=2) + "\n").encode())
+    write_atomic(path, json.dumps(card, indent=2) + "\n")
 
 
-def _run(job, chunks: list[list[Item]], n_workers: int) -> Iterator[int]:
-    if n_workers <= 1 or len(chunks) <= 1:
-        yield from map(job, chunks)
-        return
-    # spawn: a forked child would inherit the locks of the parent's threads
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.map(job, chunks)
-
-
-def _render_chunk(folder: Path, factors: Factors, spec: StandIn, items: list[Item]) -> int:
-    for item in items:
-        eye = render_eye(factors, spec.seed, item.index, spec.size, item.subject, item.eye, item.gaze)
-        _write(folder / item.image, _encode(item.image, eye.image))
-        for part, path in item.masks:
-            _write(folder / path, _encode(path, _mask(part, eye.labels)))
-    return len(items)
+def _render(folder: Path, factors: Factors, spec: StandIn, item: Item) -> None:
+    who = {"subject": item.subject, "eye": item.eye, "gaze": item.gaze}
+    eye = render_eye(factors, spec.seed, item.index, spec.size, **who)
+    write_atomic(folder / item.image, encoded(item.image, eye.image))
+    for part, path in item.masks:
+        write_atomic(folder / path, encoded(path, _mask(part, eye.labels)))
 
 
 def _mask(part: str, labels: np.ndarray) -> np.ndarray:
-    """Labels (H, W) as the dataset stores them: SIP colours, one grey mask, or one RGBA mask per part."""
+    """Labels (H, W) as the dataset stores them: the kit's colours, one grey mask, or one RGBA mask per part."""
     if part == "sip":
         return KIT[labels]
     chosen = labels == LABELS.get(part, SCLERA)
     white = chosen.astype(np.uint8) * 255
-    return white if part == "grey" else cv2.merge([white, white, white, np.full_like(white, 255)])
-
-
-def _encode(name: str, pixels: np.ndarray) -> bytes:
-    if pixels.ndim == 3 and pixels.shape[2] == 3:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    suffix = Path(name).suffix
-    done, data = cv2.imencode(suffix, pixels, JPEG if suffix == ".jpg" else PNG)
-    if not done:
-        raise OSError(f"cannot encode {name}")
-    return data.tobytes()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + TEMPORARY)
-    with saying_where(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(data)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+    return white if part == "grey" else np.dstack([white, white, white, np.full_like(white, 255)])

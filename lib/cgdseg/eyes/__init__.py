@@ -62,7 +62,8 @@ def render_eye(
         blend(planes[(slice(None), *lash_box)], lash_colour(v), lashes[lash_box])
         np.greater(lashes, 0.5 * v.lash_dark, out=covered)
     labels = _convention(factors, scene, covered, shadowed, bright)
-    return Eye(photograph(planes, v), labels, scene.caruncle, covered, bright)
+    image = photograph(planes, v)
+    return Eye(image, labels, caruncle=scene.caruncle, lashes=covered, reflections=bright)
 
 
 def _open_eye(planes: np.ndarray, scene: Scene, v, lashes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

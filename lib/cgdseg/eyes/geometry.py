@@ -86,8 +86,11 @@ def build_scene(v: SimpleNamespace, size: tuple[int, int], gaze: str | None) -> 
     # angles to a direction; up is negative y, and yaw is positive towards the nose
     direction = (math.sin(yaw) * math.cos(pitch), -math.sin(pitch), math.cos(yaw) * math.cos(pitch))
     scale = v.eye_width * width / 2
-    scene = Scene(size, scale, x, y, upper, lower, crease, lids, (slice(0, 0), slice(0, 0)), direction, to_pixel, None,
-                  np.zeros(size, np.uint8), np.zeros(size, bool))  # fmt: skip
+    scene = Scene(
+        size=size, scale=scale, x=x, y=y, upper=upper, lower=lower, crease=crease, lids=lids,
+        box=(slice(0, 0), slice(0, 0)), gaze=direction, to_pixel=to_pixel, ball=None,
+        labels=np.zeros(size, np.uint8), caruncle=np.zeros(size, bool),
+    )  # fmt: skip
     inside = (y > upper) & (y < lower)
     found = bounds(inside, margin=2)  # pixels, for the soft edge of the lids
     if found:

@@ -1,5 +1,7 @@
 """Figures of eyes before anyone trains on them: a manifest or an image in, a Figure out."""
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -33,27 +35,27 @@ def _outlined(dataset: Dataset, row, size: tuple[int, int] = (240, 320)) -> np.n
     return outline(image, masks_of(labels), thickness=2)
 
 
-def distributions(manifest: pd.DataFrame, cfg: Config) -> Figure:
-    """Densities of brightness, sharpness and share of sclera, a line a dataset."""
+def distributions(manifest: pd.DataFrame, label: Callable[[str], str]) -> Figure:
+    """Densities of brightness, sharpness and share of sclera, a line a dataset, by its `label`."""
     table = manifest.assign(
-        label=manifest.dataset.map(cfg.label), sharpness=np.log10(manifest.blur + 1), percent=100 * manifest.sclera
+        label=manifest.dataset.map(label), sharpness=np.log10(manifest.blur + 1), percent=100 * manifest.sclera
     )
     panels = {"brightness": "brightness (0-255)", "sharpness": "sharpness (log10)", "percent": "sclera (% of image)"}
     figure, axes = plt.subplots(1, len(panels), figsize=(11, 2.8), layout="constrained")
-    for axis, (column, label) in zip(axes, panels.items(), strict=True):
+    for axis, (column, title) in zip(axes, panels.items(), strict=True):
         sns.kdeplot(
             table, x=column, hue="label", common_norm=False, fill=True, alpha=0.2, ax=axis, warn_singular=False,
             legend=axis is axes[-1],
         )  # fmt: skip
-        axis.set(xlabel=label, ylabel="", yticks=[])
+        axis.set(xlabel=title, ylabel="", yticks=[])
     sns.move_legend(axes[-1], "upper left", bbox_to_anchor=(1.02, 1), title="", frameon=False)
     return figure
 
 
-def colour_scatter(manifest: pd.DataFrame, cfg: Config) -> Figure:
+def colour_scatter(manifest: pd.DataFrame, label: Callable[[str], str]) -> Figure:
     """Mean red-blue and red+blue-green balance of each image: how far apart the datasets' light is."""
     table = manifest.assign(
-        label=manifest.dataset.map(cfg.label),
+        label=manifest.dataset.map(label),
         warmth=manifest.red - manifest.blue,
         pinkness=(manifest.red + manifest.blue) / 2 - manifest.green,
     )

@@ -1,4 +1,4 @@
-"""Figures of all runs side by side, and of the ledger of claims."""
+"""Figures of all runs side by side."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,12 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 MARKERS = "osD^vPX"
-SLIDE_HEIGHT = 0.24  # inches of a slide's bar
-OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
 
 
 def score_against_cost(table: pd.DataFrame, x: str = "training minutes", xlabel: str = "minutes of training") -> Figure:
-    """F1 with its interval against a cost (`comparison.compare`), a panel a test set.
+    """F1 with its interval against a cost (`comparison.compare_trainings`), a panel a test set.
 
     A colour a condition, a marker a system with its parameters; what has no such cost is a dotted line."""
     datasets = list(dict.fromkeys(table.dataset))
@@ -49,24 +47,3 @@ def _legend(table: pd.DataFrame, colours: dict, markers: dict) -> list[Line2D]:
 
 def _count(n: float) -> str:
     return f"{n / 1e6:.1f}M" if n >= 1e6 else f"{n / 1e3:.0f}k"
-
-
-def verdicts_by_slide(grid: pd.DataFrame) -> Figure:
-    """Claims by slide (`comparison.by_slide`), stacked by verdict; the slides in their order from the top."""
-    colours = dict(zip(grid.columns, OKABE_ITO, strict=True))
-    figure, axis = plt.subplots(figsize=(8.5, SLIDE_HEIGHT * len(grid) + 1.2), layout="constrained")
-    left = np.zeros(len(grid))
-    names = [name if len(name) < 48 else name[:46] + "…" for name in grid.index]
-    for verdict in grid.columns:
-        counts = grid[verdict].to_numpy()
-        label = f"{verdict} ({counts.sum()})"
-        axis.barh(names, counts, left=left, color=colours[verdict], label=label, height=0.75)
-        left += counts
-    axis.margins(y=0.01)
-    axis.invert_yaxis()
-    axis.set(xlabel="claims", ylabel="")
-    axis.tick_params(axis="y", labelsize=8)
-    axis.grid(axis="y", visible=False)
-    sns.despine(ax=axis, left=True)
-    figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=8)
-    return figure

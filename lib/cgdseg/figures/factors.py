@@ -19,7 +19,7 @@ N_BINS = 5  # of equally many images each
 def differences(table: pd.DataFrame) -> Figure:
     """Mean difference of F1 with its interval, a line a pair of runs, a colour a dataset.
 
-    `table`: `score_tables.differences`, whose first dataset is drawn in black if it is all of them."""
+    `table`: `scores.tables.differences`, whose first dataset is drawn in black if it is all of them."""
     pairs = [f"{b} − {a}" for a, b in zip(table["first"], table.second, strict=True)]
     order = {pair: -i for i, pair in enumerate(dict.fromkeys(pairs))}
     sets = list(dict.fromkeys(table.dataset))
@@ -41,7 +41,7 @@ def differences(table: pd.DataFrame) -> Figure:
 def people(table: pd.DataFrame, chosen: str) -> Figure:
     """Mean F1 of every person, the hardest for run `chosen` on the left, whose intervals are drawn; others are dots.
 
-    `table`: `score_tables.people`."""
+    `table`: `scores.tables.people`."""
     sets, style = list(dict.fromkeys(table.dataset)), run_looks(table.run)
     most = table.groupby("dataset").person.nunique().max()
     size = (len(sets) * np.clip(0.3 * most, 3.2, 7) + 1.8, 3.2)

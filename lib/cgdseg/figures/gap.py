@@ -75,7 +75,7 @@ LOOKS_AT = {"nothing of the target": 0, "target images": 1, "target labels": 2} 
 
 
 def remedies_and_people(remedies: pd.DataFrame, ladder: pd.DataFrame) -> Figure:
-    """A row a test set: F1 under each remedy (`remedies.changes`), and against the real people trained on
+    """A row a test set: F1 under each remedy (`remedies.remedy_changes`), and against the real people trained on
     (`ladder.summary`), on one scale; the dotted line is the run as it is."""
     datasets = list(dict.fromkeys(remedies.dataset))
     figure, axes = plt.subplots(

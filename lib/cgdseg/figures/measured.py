@@ -10,7 +10,7 @@ from cgdseg.studies.anatomy.measured import CODE_FORMS
 
 
 def changes(table: pd.DataFrame) -> Figure:
-    """Change of F1 with its 95 % interval, a line a variant (`tables.transfer`; the baseline's row is left out)."""
+    """Change of F1 with its 95 % interval, a line a variant (`measured.transfer`; the baseline's row is left out)."""
     rows, judged = table[table.low.notna()].iloc[::-1], table.columns[1].removesuffix(" F1")
     figure, axis = plt.subplots(figsize=(7, 0.3 * len(rows) + 0.9), layout="constrained")
     whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows.change.to_numpy())

@@ -12,7 +12,7 @@ from cgdseg.figures.style import gallery
 
 
 def case_gallery(cases: list, per_row: int = 3) -> Figure:
-    """Image and coloured errors of each `evaluation.Case`, `per_row` cases of one dataset a row."""
+    """Image and coloured errors of each `scores.cases.Case`, `per_row` cases of one dataset a row."""
     pairs: dict[str, list] = {}
     for case in cases:
         coloured = errors(case.image, case.predicted, case.truth)
@@ -26,7 +26,7 @@ def case_gallery(cases: list, per_row: int = 3) -> Figure:
 
 
 def showcase(cases: list, borders: bool = True) -> Figure:
-    """Each `evaluation.Case`, a row a dataset; borders: the predicted one in green and the true one in white."""
+    """Each `scores.cases.Case`, a row a dataset; borders: the predicted one in green and the true one in white."""
     rows: dict[str, list] = {}
     for case in cases:
         drawn = case.image

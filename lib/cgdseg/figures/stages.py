@@ -18,7 +18,7 @@ def energy_picture(features: np.ndarray) -> np.ndarray:
 
 
 def stage_features(outputs: dict) -> dict[str, np.ndarray]:
-    """What `systems.trace` saw of CGDSeg on one image, in order of the five stages: name -> features (C, h, w)."""
+    """What `inspect.trace` saw of CGDSeg on one image, in order of the five stages: name -> features (C, h, w)."""
     found = {"S1 patch tokens": outputs["backbone"], "S2 grounded": outputs["grounding"]}
     found |= {f"S3 pyramid f{i}": level for i, level in enumerate(outputs["pyramid"])}
     for i in range(3):

@@ -11,7 +11,7 @@ from cgdseg.figures.style import gallery
 
 
 def entries(drawn: list[tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Training entries (`entries.first_entries`) in a row, with their masks outlined."""
+    """Training entries (`batches.first_entries`) in a row, with their masks outlined."""
     return gallery({"": [("", outline(image, masks_of(labels))) for image, labels in drawn]})
 
 

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from cgdseg import loops
 from cgdseg.config.base import Size
 from cgdseg.data.drawing import outline
-from cgdseg.data.images import BadFile, read_image, resize_image
+from cgdseg.data.images import BadFile, encoded, read_image, resize_image
 from cgdseg.files import write_atomic
 from cgdseg.folders.pairing import BINARY, PROBABILITIES, photographs
 from cgdseg.models.predictor import Segmenter
@@ -67,8 +66,4 @@ def _white(mask: np.ndarray) -> np.ndarray:
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write a grey (H, W) or RGB (H, W, 3) uint8 picture; never half a file."""
-    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    ok, encoded = cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels, fast)
-    if not ok:
-        raise ValueError(f"{path} could not be encoded: {pixels.shape} {pixels.dtype}")
-    write_atomic(path, encoded.tobytes())
+    write_atomic(path, encoded(path.name, pixels))

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from cgdseg.config.base import RGB
 from cgdseg.data.images import BadFile, read_image
@@ -98,11 +99,7 @@ def score_trees(
 
 def read_grey(path: Path) -> np.ndarray:
     """A picture as (H, W) uint8 grey, colours weighted as the evaluator does (ITU-R 601). Raises BadFile."""
-    rgb = read_image(path)
-    if (rgb[..., :1] == rgb).all():
-        return np.ascontiguousarray(rgb[..., 0])
-    weights = np.array([19595, 38470, 7471])  # Pillow's, of 2**16
-    return ((rgb @ weights + 2**15) >> 16).astype(np.uint8)
+    return np.array(Image.fromarray(read_image(path)).convert("L"))
 
 
 def _read_mask(path: Path, problems: list[str]) -> np.ndarray:

@@ -13,7 +13,6 @@ from cgdseg import paths
 from cgdseg.config.datasets import Dataset
 from cgdseg.config.schema import Config, Run
 from cgdseg.hashes import commit
-from cgdseg.models.weights import read_run
 from cgdseg.text import plain_text
 
 
@@ -21,7 +20,7 @@ def fill(template: str, **words) -> str:
     """A template of lib/cgdseg/report/templates/ filled in; a word that is missing is an error."""
     options = {"undefined": StrictUndefined, "keep_trailing_newline": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=PackageLoader("cgdseg.report"), **options)
-    environment.filters["plain"] = plain_text
+    environment.filters |= {"plain": plain_text, "table": markdown}
     return environment.get_template(template).render(words)
 
 
@@ -37,7 +36,7 @@ def data_card(
 ) -> str:
     """The card of one dataset of a config.
 
-    eyes, findings: `manifest.build_manifest`; copies: `tables.duplicates`; parts: `tables.parts`."""
+    eyes, findings: `manifest.build_manifest`; copies: `audit.duplicates`; parts: `audit.split_counts`."""
     own, dataset = eyes[eyes.dataset == name], cfg.datasets[name]
     hashes = own.sort_values("image_id")[["image_sha256", "mask_sha256"]].to_numpy().tolist()
     found = findings[findings.dataset == name].groupby(["reason", "used"], sort=False).size().rename("files")
@@ -55,16 +54,16 @@ def data_card(
         sizes=list(sizes.items()),
         people=own.subject.nunique(),
         fingerprint=hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
-        findings=markdown(found.reset_index()) if len(found) else "",
+        findings=found.reset_index(),
         copies={"inside": int((mine == 2).sum()), "across": int((mine == 1).sum())},
-        used=markdown(used[["condition", "protocol", "train", "val", "test"]]) if len(used) else "",
+        used=used[["condition", "protocol", "train", "val", "test"]],
         leaks=bool(((used.protocol == "published") & (used.train != 0) & (used.test > 0)).any()),
         commit=commit(),
     )
 
 
 def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFrame) -> str:
-    """The card of one trained run: `comparison.compare` of all runs, and the scores of notebook 4."""
+    """The card of one trained run: `comparison.compare_trainings` of all runs, and the scores of notebook 4."""
     card = json.loads(paths.run_card(cfg.name, run.name).read_text())
     folder = paths.run_dir(card["run_id"])
     mine, trained = compared[compared.run == run.name], cfg.conditions[run.condition]
@@ -74,7 +73,7 @@ def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFra
         "model_card.md.j2",
         cfg=cfg,
         run=run,
-        made=card | read_run(folder),
+        made=card | json.loads((folder / "run.json").read_text()),
         settings=cfg.systems[run.system],
         folder=paths.short(folder),
         costs=mine.iloc[0],
@@ -83,7 +82,7 @@ def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFra
         tested_on_stand_ins=[cfg.label(name) for name in tested if cfg.datasets[name].stand_in],
         saw_photographs=any(_is_photographed(cfg.datasets[name]) for name in trained),
         protocol=cfg.protocol(run.condition),
-        scores=markdown(_test_scores(mine, test)),
+        scores=_test_scores(mine, test),
         hardest=_hardest(test),
     )
 

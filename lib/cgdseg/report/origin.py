@@ -31,7 +31,8 @@ class Origin:
         runs = {each.name: each for each in cfg.runs()}
         ids = {name: cfg.run_id(each) for name, each in runs.items()}
         seeds = {name: each.seed for name, each in runs.items()}
-        return cls(cfg.name, digest(cfg)[:8], hashes.commit(), ids, seeds, run.name if run else None)
+        name = run.name if run else None
+        return cls(cfg.name, digest(cfg)[:8], hashes.commit(), run_ids=ids, seeds=seeds, run=name)
 
     def words(self, n_rows: int) -> str:
         seeds = [self.seeds[self.run]] if self.run else sorted(set(self.seeds.values()))

@@ -17,6 +17,7 @@ from cgdseg.figures.html import compare_html, figure_html, table_html
 from cgdseg.files import write_atomic
 from cgdseg.hashes import sha256
 from cgdseg.report.origin import Origin, stamp
+from cgdseg.text import harmless_markdown
 
 if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
     import pandas as pd
@@ -45,7 +46,7 @@ class Prose:
     """Markdown that was put together from numbers and names; none can bring HTML or a hidden link into it."""
 
     def __init__(self, markdown: str):
-        self.markdown = re.sub(r"[\\<\[]", r"\\\g<0>", markdown)
+        self.markdown = harmless_markdown(markdown)
 
     def _repr_markdown_(self) -> str:
         return self.markdown

@@ -1,6 +1,6 @@
 """Pages for people: one HTML file per executed notebook, complete in itself, without any network.
 
-write_page(executed.ipynb) -> reports/<config>/html/<stem>.html; `site.write_index` makes the page that leads to them.
+write_page(executed.ipynb) -> reports/<config>/html/<stem>.html; `index.write_index` makes the page that leads to them.
 Scripts other than the page's own are refused by its content policy, whatever a table or file name contains."""
 
 import base64

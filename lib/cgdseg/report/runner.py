@@ -67,7 +67,8 @@ def _execute(job: Job, timeout_s: float) -> None:
     started = time.monotonic()
     try:
         code, log = _papermill(job, part, token, timeout_s)
-        if code and not _began(part):  # kernels that start at once may pick the same port (papermill issue 511)
+        if code and not any(map(_began, _code_cells(part))):
+            # kernels that start at once may pick the same port (papermill issue 511)
             say("again", job.stem, "its kernel did not start")
             code, log = _papermill(job, part, token, timeout_s)
         fault = _fault(part, code, log, sentinel, token, timeout_s)
@@ -193,13 +194,8 @@ def _code_cells(part: Path) -> list[dict]:
         return []
 
 
-def _began(part: Path) -> bool:
-    """Whether any cell of a notebook was started."""
-    try:
-        cells = json.loads(part.read_text())["cells"]
-    except (OSError, ValueError):
-        return False
-    return any(cell["metadata"].get("papermill", {}).get("start_time") for cell in cells)
+def _began(cell: dict) -> bool:
+    return bool(cell["metadata"].get("papermill", {}).get("start_time"))
 
 
 def _state(cell: dict) -> str:
@@ -210,7 +206,7 @@ def _state(cell: dict) -> str:
 def _where(code_cells: list[dict]) -> str:
     """The last cell that began, as people count: code cells from 1, without the injected one."""
     own = [cell for cell in code_cells if "injected-parameters" not in cell["metadata"].get("tags", [])]
-    begun = [number for number, cell in enumerate(own, 1) if cell["metadata"].get("papermill", {}).get("start_time")]
+    begun = [number for number, cell in enumerate(own, 1) if _began(cell)]
     if not begun:
         return "its start"
     first_line = "".join(own[begun[-1] - 1]["source"]).strip().splitlines()[0]

@@ -2,9 +2,6 @@
 
 pretrained(settings) -> its folder, made when it is missing."""
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from cgdseg.config.systems import Pretraining
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.eyes.phrases import MEANINGS, NAMES, PHRASES, masks, regions
+from cgdseg.files import folder_atomic
 from cgdseg.models.layers import to_batch
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.small_clip import (
@@ -44,17 +42,9 @@ def pretrained(settings: Pretraining) -> Path:
         n_threads = torch.get_num_threads()
         model, tokenizer = pretrain(settings)
         torch.set_num_threads(n_threads)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
-        model.save_pretrained(part)
-        tokenizer.save_pretrained(part)
-        part.chmod(folder.parent.stat().st_mode)  # temporary folders are for their owner's eyes alone
-        try:
-            os.replace(part, folder)
-        except OSError:  # another process was faster, with the same result
-            shutil.rmtree(part)
-            if not folder.exists():
-                raise
+        with folder_atomic(folder) as part:
+            model.save_pretrained(part)
+            tokenizer.save_pretrained(part)
     return folder
 
 

@@ -1,6 +1,6 @@
 """A gallery of test images to filter, with their errors coloured.
 
-browse(cfg, scores of evaluation) -> a widget, or None where the notebook runs by itself."""
+browse(cfg, scores of notebook 4) -> a widget, or None where the notebook runs by itself."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -50,7 +50,7 @@ def browse(cfg: Config, scores: pd.DataFrame, n: int = 6) -> "ipywidgets.Widget 
 
 
 def choose(test: pd.DataFrame, run: str, dataset: str, gaze: str, order: str) -> pd.DataFrame:
-    """The rows that fit, by F1; adds `case`, which `evaluation.predict_cases` writes over a picture."""
+    """The rows that fit, by F1; adds `case`, which `scores.cases.predict_cases` writes over a picture."""
     fits = test.run == run
     for column, value in (("label", dataset), ("gaze", gaze)):
         if value != ANY:

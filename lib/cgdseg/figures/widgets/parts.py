@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import matplotlib
 import numpy as np
+
+from cgdseg.data.images import encoded, resize_image
 
 if TYPE_CHECKING:  # importing it talks to a front-end, which a notebook that runs by itself has no use for
     import ipywidgets
@@ -74,7 +75,7 @@ def pictures(shown: Sequence[MenuPicture], height: int = PICTURE_HEIGHT) -> str:
     """Pictures beside each other as HTML; every text is escaped, whatever a file or a phrase is called."""
     figures = []
     for picture in shown:
-        data = base64.b64encode(_png(_small(_rgb(picture.pixels, picture.span), 2 * height))).decode()
+        data = base64.b64encode(encoded("a.png", _small(_rgb(picture.pixels, picture.span), 2 * height))).decode()
         rough = "image-rendering:pixelated" if len(picture.pixels) < height else ""  # a patch is a square
         look = f"height:{height}px;{IMAGE};{rough}"
         image = f'<img alt="{escape(picture.alt)}" style="{look}" src="data:image/png;base64,{data}">'
@@ -101,12 +102,4 @@ def _rgb(pixels: np.ndarray, span: tuple[float, float] | None) -> np.ndarray:
 def _small(pixels: np.ndarray, most: int) -> np.ndarray:
     """Pixels (H, W, 3) at no more than `most` rows: enough for screens with two pixels to one of CSS."""
     height, width = pixels.shape[:2]
-    return (
-        cv2.resize(pixels, (round(width * most / height), most), interpolation=cv2.INTER_AREA)
-        if height > most
-        else pixels
-    )
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    return cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
+    return resize_image(pixels, (most, round(width * most / height))) if height > most else pixels

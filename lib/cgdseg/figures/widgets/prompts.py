@@ -90,7 +90,7 @@ def says(source: str, form: str, n_phrases: int) -> str:
 def maps_of(
     settings: CGDSeg, model: nn.Module, image: np.ndarray, form: str, phrases: Sequence[str]
 ) -> tuple[list[str], np.ndarray]:
-    """The keys that phrases become in one of FORMS or for ENCODER, and their maps (K, h, w) on an image (H, W, 3).
+    """The keys that phrases become in a form of ASKABLE or for ENCODER, and their maps (K, h, w) on an image (H, W, 3).
 
     New parts are drawn anew for each form, always the same ones."""
     batch, phrases = to_batch([image]), tuple(phrases)

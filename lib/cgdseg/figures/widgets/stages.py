@@ -1,7 +1,7 @@
 """One eye through the stages of CGDSeg: any eye, any stage, any channel.
 
 walk(image ids, look) -> a widget, or None where the notebook runs by itself. look: image id -> its pixels (H, W, 3)
-and what `systems.trace` saw, such as functools.partial(trace_eye, model, pixels)."""
+and what `models.inspect.trace` saw, such as functools.partial(trace_eye, model, pixels)."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywid
 
 
 def trace_eye(model: nn.Module, pixels: PixelCache, image_id: str) -> tuple[np.ndarray, dict]:
-    """An image (H, W, 3) of a cache at the model's input size, and what `systems.trace` saw of it."""
+    """An image (H, W, 3) of a cache at the model's input size, and what `models.inspect.trace` saw of it."""
     image = np.array(pixels.image(image_id))
     return image, trace(model, to_batch([image]))
 

@@ -28,7 +28,7 @@ GAIN_WORDS = "points against {:g}"
 def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataFrame) -> "ipywidgets.Widget | None":
     """Menus of run, dataset and eye, a slider of the threshold, and below them scores and the eye.
 
-    test: rows of `Tables.scores`; sweep: of `Tables.sweep`; curves: `score_tables.curves`; more runs do not harm."""
+    test: rows of `Tables.scores`; sweep: of `Tables.sweep`; curves: `scores.tables.curves`; more runs do not harm."""
     if not loops.someone_is_there():
         return None
     import ipywidgets

@@ -5,7 +5,6 @@ a byte and raises BadFile for what points outside, links, swells, or is too much
 
 import bz2
 import gzip
-import io
 import lzma
 import re
 import shutil
@@ -158,7 +157,7 @@ def _tar_stream(archive: Path) -> IO[bytes]:
     return open(archive, "rb")
 
 
-class _Metered(io.RawIOBase):
+class _Metered:
     """What a tar is read through: stops when more comes out of it than an honest archive of its size holds."""
 
     def __init__(self, stream: IO[bytes], archive: Path):
@@ -172,16 +171,10 @@ class _Metered(io.RawIOBase):
             raise BadFile(self.archive, TOO_MUCH.format(self.limit), AGAIN)
         return self.stream.read(size)
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+    def seek(self, offset: int) -> int:
         if offset > self.limit:
             raise BadFile(self.archive, TOO_MUCH.format(self.limit), AGAIN)
-        return self.stream.seek(offset, whence)
+        return self.stream.seek(offset)
 
     def tell(self) -> int:
         return self.stream.tell()
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True

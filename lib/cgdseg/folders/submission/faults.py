@@ -118,7 +118,7 @@ def compare_pair(grey: np.ndarray, binary: np.ndarray) -> list[Fault]:
 
 
 def fits(mask: np.ndarray, other: np.ndarray) -> dict[str, float]:
-    """F1 of a mask with another (H, W) bool, as it is ("straight") and by each of TURNS."""
+    """F1 of a mask with another (H, W) bool, as it is ("straight") and by each of WRONG_WAYS."""
     n_pixels = np.count_nonzero(mask) + np.count_nonzero(other)
     turned = {"straight": mask} | {turn: apply(mask) for turn, apply in WRONG_WAYS.items()}
     return {turn: float(ratio(2 * np.count_nonzero(pixels & other), n_pixels)) for turn, pixels in turned.items()}

@@ -2,11 +2,11 @@
 
 In: finished runs and folders of test images. Out: SSBC_SEG_PREDICTIONS/ and SSBC_SEG_PREDICTIONS.zip."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from cgdseg import loops
+from cgdseg.files import folder_atomic
 from cgdseg.folders.predict import predict_folder
 from cgdseg.folders.submission import SIZE, TOP, TRACKS
 from cgdseg.folders.submission.archives import pack
@@ -27,19 +27,15 @@ def write_submission(
     earlier = [path for path in (tree, archive) if path.exists()]
     if earlier and not overwrite:
         raise FileExistsError(f"{earlier[0]} is there already: move it away, or give --overwrite")
-    part = out / f".{TOP}.part" / TOP  # a killed run leaves nothing that looks finished
-    shutil.rmtree(part.parent, ignore_errors=True)
     problems = []
     segmenters = {track: load_segmenter(run) for track, run in runs.items()}
     todo = [(track, name) for track in runs for name in images]
-    for track, name in loops.bar(todo, desc="data sets", unit="set", disable=None):
-        table = predict_folder(segmenters[track], images[name], part / track / name, SIZE, flat=True)
-        if table.empty:
-            raise FileNotFoundError(f"{images[name]} holds no image: give the folder of the test images of {name}")
-        problems += table.loc[table.problem != "", "problem"].tolist()
-    for path in earlier:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    part.rename(tree)
-    part.parent.rmdir()
+    with folder_atomic(tree) as part:  # a killed run leaves nothing that looks finished
+        for track, name in loops.bar(todo, desc="data sets", unit="set", disable=None):
+            table = predict_folder(segmenters[track], images[name], part / track / name, SIZE, flat=True)
+            if table.empty:
+                raise FileNotFoundError(f"{images[name]} holds no image: give the folder of the test images of {name}")
+            problems += table.loc[table.problem != "", "problem"].tolist()
+        archive.unlink(missing_ok=True)  # an earlier one would belong to another tree
     pack(tree, archive)
     return archive, problems

@@ -1,0 +1,31 @@
+"""Figures of the ledger of claims."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+SLIDE_HEIGHT = 0.24  # inches of a slide's bar
+OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
+
+
+def verdicts_by_slide(grid: pd.DataFrame) -> Figure:
+    """Claims by slide (`claims.tables.by_slide`), stacked by verdict; the slides in their order from the top."""
+    colours = dict(zip(grid.columns, OKABE_ITO, strict=True))
+    figure, axis = plt.subplots(figsize=(8.5, SLIDE_HEIGHT * len(grid) + 1.2), layout="constrained")
+    left = np.zeros(len(grid))
+    names = [name if len(name) < 48 else name[:46] + "…" for name in grid.index]
+    for verdict in grid.columns:
+        counts = grid[verdict].to_numpy()
+        label = f"{verdict} ({counts.sum()})"
+        axis.barh(names, counts, left=left, color=colours[verdict], label=label, height=0.75)
+        left += counts
+    axis.margins(y=0.01)
+    axis.invert_yaxis()
+    axis.set(xlabel="claims", ylabel="")
+    axis.tick_params(axis="y", labelsize=8)
+    axis.grid(axis="y", visible=False)
+    sns.despine(ax=axis, left=True)
+    figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=8)
+    return figure
