@@ -1,4 +1,4 @@
-"""Who depends on what: a new system, study, figure, setting or template makes nothing run again that does without it."""
+"""Who depends on what: a new system, study, figure, setting or template reruns nothing that does without it."""
 
 import shutil
 
