@@ -1,4 +1,4 @@
-"""The real notebooks through the real runner: the smoke config from nothing, by hand, then with a run's weights gone."""
+"""The real notebooks through the real runner: the smoke config from nothing, by hand, with weights gone."""
 
 import json
 import os
