@@ -42,14 +42,12 @@ def main() -> None:
     batch = segmenter.to_batch([image])
     plain = deepcopy(segmenter.model).to(memory_format=torch.contiguous_format)
     photographs = {f"{h}x{w}": cv2.resize(image, (w, h)) for h, w in SIZES}
+    n = chosen.rounds
     result = {
         "machine": f"{platform.machine()}, one core, torch {torch.__version__}",
-        "ms_an_image": {
-            name: milliseconds(lambda p=p: segmenter.predict([p]), chosen.rounds) for name, p in photographs.items()
-        },
+        "ms_an_image": {size: milliseconds(lambda p=p: segmenter.predict([p]), n) for size, p in photographs.items()},
         "mirrored": segmenter.mirrored,
-        "ratio": milliseconds(lambda: plain(batch.contiguous()), chosen.rounds)
-        / milliseconds(lambda: segmenter.model(batch), chosen.rounds),
+        "ratio": milliseconds(lambda: plain(batch.contiguous()), n) / milliseconds(lambda: segmenter.model(batch), n),
     }
     print(json.dumps(result, indent=2))
     if chosen.json:

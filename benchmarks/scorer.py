@@ -60,9 +60,8 @@ def main() -> None:
         return ours(PROTOCOLS)
 
     np.testing.assert_allclose(ours(), theirs(), rtol=0, atol=1e-12)
-    seconds = measure.by_turns(
-        {"scikit-learn": theirs, "ours": ours, "all three protocols": all_protocols}, chosen.rounds
-    )
+    forms = {"scikit-learn": theirs, "ours": ours, "all three protocols": all_protocols}
+    seconds = measure.by_turns(forms, chosen.rounds)
     result = {
         "ratio": seconds["scikit-learn"] / seconds["ours"],
         "ms_an_image": {form: 1000 * took / chosen.images for form, took in seconds.items()},
