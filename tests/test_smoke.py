@@ -1,4 +1,4 @@
-"""The real notebooks through the real runner: the smoke config from nothing, by hand, with weights gone."""
+"""The real notebooks through the real runner: the smoke config from nothing, with weights gone, by hand."""
 
 import json
 import os
@@ -47,8 +47,19 @@ def test_every_notebook_ran_with_its_own_parameters(home):
         assert jobs.declared(path) in given
 
 
+def test_nothing_changed_runs_nothing(home):
+    assert executed(reports(home)) == []
+
+
+def test_lost_weights_are_trained_again(home):
+    """Those and no others."""
+    lost = jobs.make_job(BY_HAND, "smoke")
+    shutil.rmtree(home / "data" / "runs" / lost.cfg.run_id(lost.run))
+    assert [stem for stem in executed(reports(home)) if stem.startswith("03")] == [lost.stem]
+
+
 def test_a_reader_may_run_a_notebook_by_hand(home):
-    """Cell by cell in a kernel that no runner prepared, as in JupyterLab; what it writes again is the same."""
+    """Cell by cell, in a kernel that no runner prepared, as in JupyterLab."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", str(BY_HAND)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     environment |= {"CGDSEG_HOME": str(home), "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
@@ -56,14 +67,3 @@ def test_a_reader_may_run_a_notebook_by_hand(home):
     assert done.returncode == 0, done.stdout + done.stderr
     n_cells = sum(cell["cell_type"] == "code" for cell in jobs.cells(BY_HAND))
     assert f"{n_cells} passed" in done.stdout
-
-
-def test_nothing_changed_runs_nothing(home):
-    assert executed(reports(home)) == []
-
-
-def test_lost_weights_are_trained_again(home):
-    """Those and no others."""
-    lost = next(job for job in jobs.every_job("smoke") if job.stem.startswith("03_training"))
-    shutil.rmtree(home / "data" / "runs" / lost.cfg.run_id(lost.run))
-    assert [stem for stem in executed(reports(home)) if stem.startswith("03")] == [lost.stem]
