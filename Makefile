@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 TOO_OLD := Python 3.11 or newer is needed: run make again with PYTHON=/path/to/python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test faults check coverage browser release-model bench lab lock clean
+.PHONY: help env reports unit test faults check coverage browser release-model bench lab lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,13 +27,18 @@ $(READY): requirements.lock pyproject.toml
 reports: $(READY) ## run the notebooks of CONFIG and render their pages
 	@$(BIN)/python -m cgdseg.cli reports "$(CONFIG)" --cores $(CORES)
 
-# One worker runs the notebooks in order while the other one tests (conftest.py).
-test: $(READY) ## unit tests, and every notebook with its own parameters
-	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" OMP_NUM_THREADS=1 TQDM_DISABLE=1 \
-	$(BIN)/python -m pytest -n 2 --nbval-lax tests notebooks
+QUIET := OMP_NUM_THREADS=1 TQDM_DISABLE=1
+
+unit: $(READY) ## unit and contract tests, without any notebook
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" $(QUIET) \
+	$(BIN)/python -m pytest -n 2 -m "not faults and not kernels" tests
+
+test: $(READY) ## unit tests, toy notebooks, and every notebook with its own parameters
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" $(QUIET) \
+	$(BIN)/python -m pytest -n 2 tests
 
 faults: $(READY) ## inject faults and count what survives (ten minutes; best as root, to fill real disks)
-	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" OMP_NUM_THREADS=1 TQDM_DISABLE=1 \
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && CGDSEG_HOME="$$home" $(QUIET) \
 	FAULTS_JSON=benchmarks/results/faults.json $(BIN)/python -m pytest -n 2 -m "" --hypothesis-profile=long tests/faults
 
 check: $(READY) ## style of code and notebooks, one-way imports
@@ -42,7 +47,7 @@ check: $(READY) ## style of code and notebooks, one-way imports
 	$(BIN)/python -m pytest tests/test_notebook_style.py tests/test_imports.py tests/test_environment.py
 
 coverage: $(READY) ## which lines the unit tests reach; see reports/coverage/index.html
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest -n 2 --cov=cgdseg --cov-report=html:reports/coverage --cov-report=term:skip-covered tests
+	$(QUIET) $(BIN)/python -m pytest -n 2 --cov=cgdseg --cov-report=html:reports/coverage --cov-report=term:skip-covered tests
 
 browser: ## look at the pages of CONFIG with Chromium: requests, errors, accessibility, keyboard (needs npm)
 	cd tests/browser && npm ci --silent --no-audit --no-fund && node check_pages.mjs ../../reports/$(CONFIG)

@@ -1,4 +1,4 @@
-"""What must stay together under xdist: notebooks read what earlier ones wrote, and some files tell one story."""
+"""What must stay together under xdist: some files tell one story."""
 
 import pytest
 
@@ -12,8 +12,6 @@ def pytest_xdist_make_scheduler(config, log):
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            if file.endswith(".ipynb"):
-                return "notebooks"
             return file if file.endswith(("test_pipeline.py", "test_smoke.py")) else nodeid
 
     return InOrder(config, log)

@@ -1,6 +1,7 @@
 """Cost curves of CGDSeg at the paper's size: time and memory against batch size and image size.
 
-python benchmarks/cost.py [--csv FILE]; one row a point: job (training, prediction), form, batch, side, ms, MiB."""
+python benchmarks/cost.py [--csv FILE] [--batches 1 2 4 8] [--sides 128 192 320]
+one row a point: job (training, prediction), form, batch, side, ms, MiB."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +12,7 @@ import train_step
 from measure import by_turns, peak_mib
 from tqdm import tqdm
 
-POINTS = [(batch, 256) for batch in (1, 2, 4, 8)] + [(2, side) for side in (128, 192, 320)]  # batch, side
+BATCH, SIDE = 2, 256  # while the other one varies
 JOBS = {"training": (train_step.Step, train_step.memory), "prediction": (inference.Prediction, inference.memory)}
 FORMS = ("theirs", "ours bf16")
 
@@ -19,9 +20,12 @@ FORMS = ("theirs", "ours bf16")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 2, 4, 8])
+    parser.add_argument("--sides", type=int, nargs="*", default=[128, 192, 320])
     chosen = parser.parse_args()
+    points = [(batch, SIDE) for batch in chosen.batches] + [(BATCH, side) for side in chosen.sides]
     rows = []
-    for (job, (make, memory)), (batch, side) in tqdm([(j, p) for j in JOBS.items() for p in POINTS]):
+    for (job, (make, memory)), (batch, side) in tqdm([(j, p) for j in JOBS.items() for p in points]):
         seconds = by_turns({form: make(form, batch, side) for form in FORMS}, rounds=2)
         for form, took in seconds.items():
             costs = {"ms": 1000 * took, "MiB": peak_mib(memory, form, batch, side)}

@@ -1,6 +1,6 @@
 """Prediction with CGDSeg at the paper's size: the slides' code as written against the forms that we predict in.
 
-python benchmarks/inference.py [--json FILE] [--batch 8] [--compile]
+python benchmarks/inference.py [--json FILE] [--batch 8] [--side 256] [--rounds 4] [--compile]
 ratio = seconds of theirs / seconds of our fastest form; the largest difference of a probability is given beside it."""
 
 import torch
@@ -35,7 +35,7 @@ def trained_model(side: int) -> CGDSeg:
 class Prediction:
     """Probabilities of one fixed batch; `form` says how they are computed."""
 
-    def __init__(self, form: str, batch: int, side: int = 256):
+    def __init__(self, form: str, batch: int, side: int):
         model = trained_model(side)
         theirs = form.startswith("theirs")
         layout = torch.contiguous_format if theirs else torch.channels_last
@@ -56,7 +56,7 @@ class Prediction:
             return self.call(self.images).float().sigmoid()
 
 
-def memory(form: str, batch: int, side: int = 256) -> None:
+def memory(form: str, batch: int, side: int) -> None:
     predict = Prediction(form, batch, side)
     predict.prepare()
     predict()
@@ -66,13 +66,15 @@ def memory(form: str, batch: int, side: int = 256) -> None:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--batch", type=int, default=32 if DEVICE == "cuda" else 8)
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=20 if DEVICE == "cuda" else 4)
     parser.add_argument("--compile", action="store_true", help="measure the compiled forms too: minutes more on a CPU")
     chosen = parser.parse_args()
     forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"]
     forms += ["ours compiled", "ours bf16 compiled"] if chosen.compile else []
-    calls = {form: Prediction(form, chosen.batch) for form in forms}
+    calls = {form: Prediction(form, chosen.batch, chosen.side) for form in forms}
     probs = {form: call() for form, call in calls.items()}
-    result, _ = rivals(calls, memory, chosen.batch, rounds=20 if DEVICE == "cuda" else 4)
+    result, _ = rivals(calls, memory, chosen.batch, chosen.side, chosen.rounds)
     difference = {form: (probs[form] - probs["theirs"]).abs().max().item() for form in forms[1:]}
     report(result | {"difference": difference}, chosen.json)
 

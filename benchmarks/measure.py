@@ -35,10 +35,12 @@ def by_turns(calls: dict[str, Callable[[], object]], rounds: int = 3, warm_up: i
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def rivals(calls: dict[str, Callable], memory: Callable, batch: int, rounds: int) -> tuple[dict, dict[str, float]]:
+def rivals(
+    calls: dict[str, Callable], memory: Callable, batch: int, side: int, rounds: int
+) -> tuple[dict, dict[str, float]]:
     """What a comparison of forms of one computation reports, theirs first, and the seconds of each form.
 
-    `memory(form, batch)` does the work of a form in a process of its own."""
+    `memory(form, batch, side)` does the work of a form in a process of its own."""
     seconds = by_turns(calls, rounds)
     best = min(seconds, key=seconds.get)
     result = {
@@ -46,7 +48,7 @@ def rivals(calls: dict[str, Callable], memory: Callable, batch: int, rounds: int
         "best": best,
         "batch": batch,
         "ms_an_image": {form: 1000 * took / batch for form, took in seconds.items()},
-        "peak_MiB": {form: peak_mib(memory, form, batch) for form in calls},
+        "peak_MiB": {form: peak_mib(memory, form, batch, side) for form in calls},
     }
     return result, seconds
 

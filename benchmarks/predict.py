@@ -1,6 +1,7 @@
 """How long the release model takes for one photograph on one core, and against the same model laid out plainly.
 
-python benchmarks/predict.py [--json FILE]; ratio = seconds of the forward pass with channels first / as we run it."""
+python benchmarks/predict.py [--json FILE] [--rounds 30]
+ratio = seconds of the forward pass with channels first / as we run it."""
 
 import argparse
 import json
@@ -20,7 +21,7 @@ from cgdseg.models.predictor import load_segmenter
 SIZES = ((256, 256), (300, 400), (1200, 1600))  # (H, W)
 
 
-def milliseconds(call: Callable[[], object], n: int = 30) -> float:
+def milliseconds(call: Callable[[], object], n: int) -> float:
     call()
     start = time.process_time()
     for _ in range(n):
@@ -32,7 +33,8 @@ def milliseconds(call: Callable[[], object], n: int = 30) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
-    path = parser.parse_args().json
+    parser.add_argument("--rounds", type=int, default=30)
+    chosen = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     segmenter = load_segmenter(device="cpu")
@@ -40,17 +42,18 @@ def main() -> None:
     batch = segmenter.to_batch([image])
     plain = deepcopy(segmenter.model).to(memory_format=torch.contiguous_format)
     photographs = {f"{h}x{w}": cv2.resize(image, (w, h)) for h, w in SIZES}
+    n = chosen.rounds
     result = {
         "machine": f"{platform.machine()}, one core, torch {torch.__version__}",
         "ms_an_image": {
-            name: milliseconds(lambda p=p: segmenter.predict([p], ("sclera",))) for name, p in photographs.items()
+            name: milliseconds(lambda p=p: segmenter.predict([p], ("sclera",)), n) for name, p in photographs.items()
         },
         "mirrored": segmenter.mirrored,
-        "ratio": milliseconds(lambda: plain(batch.contiguous())) / milliseconds(lambda: segmenter.model(batch)),
+        "ratio": milliseconds(lambda: plain(batch.contiguous()), n) / milliseconds(lambda: segmenter.model(batch), n),
     }
     print(json.dumps(result, indent=2))
-    if path:
-        path.write_text(json.dumps(result, indent=2) + "\n")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

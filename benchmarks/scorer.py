@@ -1,6 +1,7 @@
 """What scoring an image by the SSBC 2025 rules costs, against the same rules followed with scikit-learn.
 
-python benchmarks/scorer.py [--json FILE]; ratio = scikit-learn's seconds for an image of 400x300 / ours, on one core.
+python benchmarks/scorer.py [--json FILE] [--images 100] [--rounds 5]
+ratio = scikit-learn's seconds for an image of 400x300 / ours, on one core.
 Masks are rendered eyes; a map is a blurred, noisy form of one, in 8 bits. Both must agree to 1e-12."""
 
 import cv2
@@ -14,7 +15,7 @@ from cgdseg.eyes.looks import LOOKS
 from cgdseg.labels import SCLERA
 from cgdseg.scoring.ssbc import PROTOCOLS, Scorer
 
-N_IMAGES, SIZE, ROUNDS = 100, (300, 400), 5
+SIZE = (300, 400)
 
 
 def draw(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,10 +38,13 @@ def by_scikit_learn(binary: np.ndarray, grey: np.ndarray, truth: np.ndarray) -> 
 
 
 def main() -> None:
-    options = measure.options(__doc__).parse_args()
+    parser = measure.options(__doc__)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    images = [draw(index) for index in range(N_IMAGES)]
+    images = [draw(index) for index in range(chosen.images)]
 
     def theirs():
         return np.mean([by_scikit_learn(*image) for image in images], axis=0)
@@ -56,13 +60,14 @@ def main() -> None:
         return ours(PROTOCOLS)
 
     np.testing.assert_allclose(ours(), theirs(), rtol=0, atol=1e-12)
-    seconds = measure.by_turns({"scikit-learn": theirs, "ours": ours, "all three protocols": all_protocols}, ROUNDS)
+    forms = {"scikit-learn": theirs, "ours": ours, "all three protocols": all_protocols}
+    seconds = measure.by_turns(forms, chosen.rounds)
     result = {
         "ratio": seconds["scikit-learn"] / seconds["ours"],
-        "ms_an_image": {form: 1000 * took / N_IMAGES for form, took in seconds.items()},
-        "images": N_IMAGES,
+        "ms_an_image": {form: 1000 * took / chosen.images for form, took in seconds.items()},
+        "images": chosen.images,
     }
-    measure.report(result, options.json)
+    measure.report(result, chosen.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One training step of CGDSeg at the paper's size: the slides' code as written against the forms that we train in.
 
-python benchmarks/train_step.py [--json FILE] [--batch 8] [--compile]
+python benchmarks/train_step.py [--json FILE] [--batch 8] [--side 256] [--rounds 3] [--compile]
 ratio = seconds of theirs / seconds of our fastest form; all start from the same weights and see the same images."""
 
 import torch
@@ -23,7 +23,7 @@ PEAK = 989e12  # FLOP/s of an H200 in bf16 by its data sheet
 class Step:
     """Forward, loss, backward, clipping and AdamW on one fixed batch; `form` says how it is computed."""
 
-    def __init__(self, form: str, batch: int, side: int = 256):
+    def __init__(self, form: str, batch: int, side: int):
         torch.manual_seed(0)
         settings = Training()
         model = build_system(paper_size().model_copy(update={"input_size": (side, side)})).to(DEVICE)
@@ -52,7 +52,7 @@ class Step:
         return loss.detach()
 
 
-def memory(form: str, batch: int, side: int = 256) -> None:
+def memory(form: str, batch: int, side: int) -> None:
     step = Step(form, batch, side)
     step.prepare()
     step()
@@ -70,13 +70,15 @@ def flop(step: Step) -> float:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--batch", type=int, default=32 if DEVICE == "cuda" else 4)
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=20 if DEVICE == "cuda" else 3)
     parser.add_argument("--compile", action="store_true", help="measure the compiled form too: minutes more on a CPU")
     chosen = parser.parse_args()
     forms = ["theirs", "theirs, memory kept", "ours", "ours bf16"] + ["ours bf16 compiled"] * chosen.compile
-    steps = {form: Step(form, chosen.batch) for form in forms}
+    steps = {form: Step(form, chosen.batch, chosen.side) for form in forms}
     losses = {form: step().item() for form, step in steps.items()}
     operations = flop(steps["ours"])
-    result, seconds = rivals(steps, memory, chosen.batch, rounds=20 if DEVICE == "cuda" else 3)
+    result, seconds = rivals(steps, memory, chosen.batch, chosen.side, chosen.rounds)
     result |= {
         "first_loss": losses,
         "GFLOP_an_image": operations / chosen.batch / 1e9,

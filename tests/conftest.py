@@ -1,11 +1,19 @@
 """Tiny settings that keep every test in seconds."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 from tiny_data import write_drawn_eyes
 
 from cgdseg import paths
 from cgdseg.config import schema, systems
 from cgdseg.data import cache, manifest, splits
+
+QUICK = str(Path(__file__).with_name("quick"))
+sys.path.insert(0, QUICK)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [QUICK, os.environ.get("PYTHONPATH")]))  # kernels, papermill
 
 
 @pytest.fixture

@@ -1,6 +1,10 @@
-"""The studies of benchmarks/transfer.py vary what they say, one thing at a time."""
+"""Every script of benchmarks/ runs, and the studies of transfer.py vary what they say, one thing at a time."""
 
 import importlib.util
+import json
+import shlex
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -19,18 +23,88 @@ from cgdseg.models.registry import build_system
 from cgdseg.studies.anatomy import measured
 from cgdseg.training.losses import dice_bce
 
+FOLDER = paths.ROOT / "benchmarks"
+TINY = {  # script -> words that make it small
+    "render": "--eyes 1",
+    "predict": "--rounds 1",
+    "train_step": "--batch 2 --side 28 --rounds 1 --compile",
+    "inference": "--batch 1 --side 28 --rounds 1 --compile",
+    "input_pipeline": "--files 2 --images 3 --workers 2",
+    "scorer": "--images 1 --rounds 1",
+    "cost": "--batches --sides 28",
+    "peers": "--batch 2",
+    "forms": "--eyes 2",
+    "transfer": "systems --eyes 16 --seeds 1 --workers 1",
+}
+PARTS = {"measure", "slides"}  # what the scripts share
+
+
+def in_this_process(n, context):
+    """In place of processes of their own, each of which imports torch; input_pipeline.py starts real ones."""
+    return ThreadPoolExecutor(n)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """script(name) -> a fresh module of that name, as when it is called by itself."""
+    monkeypatch.syspath_prepend(FOLDER)
+    for name in [*TINY, *PARTS]:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module
+
 
 @pytest.fixture(scope="module")
 def transfer():
-    spec = importlib.util.spec_from_file_location("transfer", paths.ROOT / "benchmarks" / "transfer.py")
+    spec = importlib.util.spec_from_file_location("transfer", FOLDER / "transfer.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_slides_code_gives_the_same_numbers(monkeypatch, tiny_cgdseg):
-    monkeypatch.syspath_prepend(paths.ROOT / "benchmarks")
-    slides = importlib.import_module("slides")
+def test_every_script_is_run():
+    assert {path.stem for path in FOLDER.glob("*.py")} == {*TINY, *PARTS}
+
+
+@pytest.fixture
+def run(script, home, monkeypatch, capsys):
+    """run(name, option) -> the path that a script was told to write to."""
+    monkeypatch.setattr(torch, "compile", lambda model, **how: model)  # minutes; test_predict.py compiles
+    monkeypatch.setattr(script("measure"), "ProcessPoolExecutor", in_this_process)
+    threads = torch.get_num_threads()
+
+    def main(name, option, target):
+        module = script(name)
+        if name == "transfer":
+            monkeypatch.setattr(module, "ProcessPoolExecutor", in_this_process)
+            monkeypatch.setitem(module.STUDIES, "systems", {"unet": module.SMALL_UNET, "cgdseg": module.small_cgdseg()})
+        monkeypatch.setattr(sys, "argv", [name, *shlex.split(TINY[name]), option, str(target)])
+        module.main()
+        assert capsys.readouterr().out
+        return target
+
+    yield main
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", sorted({*TINY} - {"cost", "transfer"}))
+def test_a_measurement_has_what_the_committed_one_has(name, run, home):
+    found = json.loads(run(name, "--json", home / "out.json").read_text())
+    assert set(found) == set(json.loads((paths.RESULTS / f"{name}.json").read_text()))
+
+
+def test_the_curves_have_what_the_committed_ones_have(run, home):
+    found, committed = pd.read_csv(run("cost", "--csv", home / "cost.csv")), pd.read_csv(paths.RESULTS / "cost.csv")
+    assert list(found) == list(committed) and len(found) == 4 and (found.ms > 0).all() and (found.MiB > 0).all()
+
+
+def test_a_study_runs(run, home):
+    found = pd.read_csv(run("transfer", "--results", home) / "transfer-systems.csv")
+    assert list(found) == list(pd.read_csv(paths.RESULTS / "transfer-systems.csv"))
+    assert set(found.variant) == {"unet", "cgdseg"} and set(found.set) == {"rendered"} and found.f1.notna().all()
+
+
+def test_the_slides_code_gives_the_same_numbers(script, tiny_cgdseg):
+    slides = script("slides")
     torch.manual_seed(0)
     ours = build_system(tiny_cgdseg)
     theirs = slides.as_written(ours)

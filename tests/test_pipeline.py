@@ -9,6 +9,8 @@ import time
 import pytest
 from toys import AUDIT, COMPARISON, EVALUATION, GAP, MODEL, TRAININGS, Tree
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):

@@ -1,5 +1,6 @@
-"""The real notebooks through the real runner: the smoke config from nothing, then with its weights gone."""
+"""The real notebooks through the real runner: the smoke config from nothing, with weights gone, by hand."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,11 +8,12 @@ import sys
 
 import pytest
 
-from cgdseg.paths import ROOT
+from cgdseg.paths import NOTEBOOKS, ROOT
 from cgdseg.report import jobs
 
+pytestmark = pytest.mark.kernels
 STEMS = [job.stem for job in jobs.every_job("smoke")]
-TRAININGS = sorted(stem for stem in STEMS if stem.startswith("03"))
+BY_HAND = NOTEBOOKS / "03_training.ipynb"
 
 
 def reports(home) -> str:
@@ -38,10 +40,30 @@ def test_everything_from_nothing(home):
     assert pages == {*STEMS, "cards"} and (home / "reports" / "smoke" / "index.html").exists()
 
 
+def test_every_notebook_ran_with_its_own_parameters(home):
+    receipts = [json.loads((home / f"reports/smoke/notebooks/{stem}.json").read_text()) for stem in STEMS]
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        given = [receipt["parameters"] for receipt in receipts if receipt["notebook"] == path.stem]
+        assert jobs.declared(path) in given
+
+
 def test_nothing_changed_runs_nothing(home):
     assert executed(reports(home)) == []
 
 
 def test_lost_weights_are_trained_again(home):
-    shutil.rmtree(home / "data" / "runs")
-    assert [stem for stem in executed(reports(home)) if stem.startswith("03")] == TRAININGS
+    """Those and no others."""
+    lost = jobs.make_job(BY_HAND, "smoke")
+    shutil.rmtree(home / "data" / "runs" / lost.cfg.run_id(lost.run))
+    assert [stem for stem in executed(reports(home)) if stem.startswith("03")] == [lost.stem]
+
+
+def test_a_reader_may_run_a_notebook_by_hand(home):
+    """Cell by cell, in a kernel that no runner prepared, as in JupyterLab."""
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", str(BY_HAND)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"CGDSEG_HOME": str(home), "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    n_cells = sum(cell["cell_type"] == "code" for cell in jobs.cells(BY_HAND))
+    assert f"{n_cells} passed" in done.stdout

@@ -1,10 +1,12 @@
 """Notebooks and a config of a few lines, for tests of everything around notebooks."""
 
+import compileall
 import os
 import re
 import shutil
 import subprocess
 import sys
+from py_compile import PycInvalidationMode
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -69,6 +71,8 @@ def write_tree(root):
     shutil.copytree(LIB, root / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     copy(ROOT / "Snakefile", root / "Snakefile")
     (package / "toy.py").write_text('"""Used by 03 alone."""\n\nRATE = 1\n')
+    # by content: an edit of the same second and size would not be seen, and without any every process compiles anew
+    compileall.compile_dir(package, quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
     (root / "configs").mkdir()
     (root / "configs/toy.yaml").write_text(f"# A toy of <four> eyes.\n{CONFIG}")
     notebooks = root / "notebooks"
@@ -94,7 +98,8 @@ class Tree:
     def __init__(self, root):
         self.root = root
         write_tree(root)
-        self.environment = {**os.environ, "PYTHONPATH": str(root / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
+        folders = os.pathsep.join([str(root / "lib"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.environment = {**os.environ, "PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"}
         self.environment.pop("CGDSEG_HOME", None)
         self.command = [sys.executable, "-m", "cgdseg.cli", "reports", "toy", "--cores", "2"]
 

@@ -38,6 +38,7 @@ def job(home, *sources, name="07_toy", given=None, **words):
     return jobs.make_job(path, home / "toy.yaml", given)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_false_success(home, fault):
     sources, message = FAULTS[fault]
@@ -50,11 +51,13 @@ def test_no_false_success(home, fault):
     assert message in about["fault"]
 
 
+@pytest.mark.kernels
 def test_a_notebook_must_finish(home):
     with pytest.raises(runner.NotebookError, match="did not call out.finish"):
         runner.run_notebook(job(home, toys.table(), end="x = 1"))
 
 
+@pytest.mark.kernels
 def test_an_old_sentinel_proves_nothing(home):
     forged = to_json({"token": "", "outputs": {}, "shown": {}})
     source = f"path = paths.executed_dir(cfg.name) / '07_toy.done.json'\npath.write_text({forged!r})"
@@ -65,6 +68,7 @@ def test_an_old_sentinel_proves_nothing(home):
 LITERALS = {"N": 1, "RATE": 0.5, "TEXT": "a", "QUICK": True}
 
 
+@pytest.mark.kernels
 def test_success(home, capsys):
     """Parameters arrive with their types; the receipt is the same for the same work; a second run is not needed."""
     given = {"N": "3", "RATE": "1e-05", "TEXT": "007", "QUICK": "false"}
@@ -121,6 +125,7 @@ def test_parameters_must_be_literals(home):
         jobs.declared(notebook)
 
 
+@pytest.mark.kernels
 def test_a_terminated_runner_ends_its_kernel(home):
     this = job(home, "import time\n\npath = paths.HOME / 'alive'\nwhile True:\n    path.touch()\n    time.sleep(0.1)")
     command = [sys.executable, "-m", "cgdseg.cli", "run", str(this.notebook), "--config", str(home / "toy.yaml")]
@@ -168,6 +173,7 @@ def test_ledger(home):
     assert len(done["outputs"]) == 2 and done["shown"]["reports/toy/tables/scores.unet-synthetic-1.csv"]
 
 
+@pytest.mark.kernels
 def test_a_kernel_that_does_not_start_gets_a_second_chance_and_no_third(home, monkeypatch):
     this, papermill, calls = job(home, toys.table()), runner._papermill, []
 
