@@ -11,7 +11,7 @@ from cgdseg.figures import curves, factors
 from cgdseg.figures import measured as draw_measured
 from cgdseg.figures import scores as plots
 from cgdseg.scoring.metrics import pooled_scores
-from cgdseg.scoring.statistics import bootstrap_interval, crossed_interval, subject_means
+from cgdseg.scoring.statistics import Sample, crossed_interval, interval, subject_means
 from cgdseg.studies.anatomy import measured
 from cgdseg.studies.gap import intervals
 from cgdseg.studies.scores import cases as scores_cases
@@ -148,12 +148,11 @@ def test_intervals_resample_people(tiny_config):
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(12), 20)
     scores = pd.DataFrame({"subject": people, "f1": 0.8 + 0.1 * rng.normal(size=12)[people], "run": "a"})
-    low, high = bootstrap_interval(scores, "f1", 4000)
+    low, high = interval(Sample(scores.f1, scores.subject), n_resamples=4000)
     means = scores.groupby("subject").f1.mean().to_numpy()
     reference = stats.bootstrap((means,), np.mean, method="percentile", n_resamples=4000, rng=0).confidence_interval
     assert low == pytest.approx(reference.low, abs=0.005) and high == pytest.approx(reference.high, abs=0.005)
-    as_images = scores.assign(subject=range(len(scores)))
-    narrow = bootstrap_interval(as_images, "f1", 4000)
+    narrow = interval(Sample(scores.f1, range(len(scores))), n_resamples=4000)
     assert high - low > 3 * (narrow[1] - narrow[0])
     assert subject_means(scores[scores.subject == 0], ["run"])[["low", "high"]].isna().all(axis=None)
 

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.config.schema import Config
-from cgdseg.scoring.statistics import sign_flip_p
+from cgdseg.scoring.statistics import Sample, interval, sign_flip_p
 
-N_RESAMPLES = 2000
 EXPOSURES = {  # of a run to a test image, from most to least
     "train": "trained on the image",
     "val": "trained on the person only",  # the image was validated on: it helped to choose the epoch, no more
@@ -71,14 +70,21 @@ def reported(table: pd.DataFrame) -> pd.DataFrame:
     return _by_set(table, _as_reported, REPORTED)
 
 
-def _as_reported(group: pd.DataFrame, draws: np.ndarray) -> dict:
-    honest, published = (_means(group, group[side], draws) for side in ("honest", "published"))
-    found = {"images": len(group), "subjects": group.subject.nunique()}
-    for side, (mean, resampled) in {"honest": honest, "published": published}.items():
-        found |= {f"{side} f1": mean} | _interval(resampled, f"{side} ")
+def _as_reported(group: pd.DataFrame) -> dict:
+    honest, published = (Sample(group[side], group.subject) for side in ("honest", "published"))
     kept = group[group.honest.notna()]
-    found |= {"honest images": len(kept), "honest subjects": kept.subject.nunique()}
-    return found | {"inflation": published[0] - honest[0]} | _interval(published[1] - honest[1])
+    return {
+        "images": len(group),
+        "subjects": group.subject.nunique(),
+        "honest f1": group.honest.mean(),
+        **_ends(interval(honest), "honest "),
+        "published f1": group.published.mean(),
+        **_ends(interval(published), "published "),
+        "honest images": len(kept),
+        "honest subjects": kept.subject.nunique(),
+        "inflation": group.published.mean() - group.honest.mean(),
+        **_ends(interval(published, honest, of=np.subtract)),
+    }
 
 
 def same_images(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,9 +95,8 @@ def same_images(table: pd.DataFrame) -> pd.DataFrame:
     return _by_set(table[table.honest.notna()], _on_the_same, ON_SAME_IMAGES)
 
 
-def _on_the_same(group: pd.DataFrame, draws: np.ndarray) -> dict:
+def _on_the_same(group: pd.DataFrame) -> dict:
     change = group.published - group.honest
-    mean, resampled = _means(group, change, draws)
     people = change.groupby(group.subject).mean()
     seen = group.exposure == EXPOSURES["train"]
     return {
@@ -99,8 +104,8 @@ def _on_the_same(group: pd.DataFrame, draws: np.ndarray) -> dict:
         "subjects": len(people),
         "honest f1": group.honest.mean(),
         "published f1": group.published.mean(),
-        "change": mean,
-        **_interval(resampled),
+        "change": change.mean(),
+        **_ends(interval(Sample(change, group.subject))),
         "p": sign_flip_p(change.groupby(group.subject).sum().to_numpy()),
         "effect": people.mean() / people.std() if len(people) > 1 and people.std() else np.nan,
         "images trained on": seen.mean(),
@@ -118,54 +123,42 @@ def by_exposure(table: pd.DataFrame) -> pd.DataFrame:
     kept = table[table.honest.notna()].assign(change=lambda t: t.published - t.honest)
     rows = []
     for key, group in kept.groupby(KEYS, sort=False):
-        draws = _draws(group)
-        known, seen = (group.exposure == EXPOSURES[part] for part in ("val", "train"))
-        person, image = (_means(group, group.change.where(chosen), draws) for chosen in (known, seen))
-        for exposure in EXPOSURES.values():
-            own = group[group.exposure == exposure]
-            if own.empty:
+        own = {name: group.change.where(group.exposure == name) for name in EXPOSURES.values()}
+        samples = {name: Sample(change, group.subject) for name, change in own.items()}
+        image, person = EXPOSURES["train"], EXPOSURES["val"]
+        for exposure, change in own.items():
+            mine = group[change.notna()]
+            if mine.empty:
                 continue
-            mean, resampled = _means(group, group.change.where(group.exposure == exposure), draws)
-            found = {"exposure": exposure, "images": len(own), "subjects": own.subject.nunique()}
-            found |= {"honest f1": own.honest.mean(), "published f1": own.published.mean()}
-            found |= {"change": mean} | _interval(resampled)
-            both = exposure == EXPOSURES["train"] and known.any()
-            found |= {"image itself": image[0] - person[0] if both else np.nan}
-            found |= _interval(image[1] - person[1] if both else np.array([]), "image itself ")
-            rows.append(dict(zip(KEYS, key, strict=True)) | found)
+            itself, ends = np.nan, (np.nan, np.nan)
+            if exposure == image and own[person].notna().any():
+                itself = own[image].mean() - own[person].mean()
+                ends = interval(samples[image], samples[person], of=np.subtract)
+            rows.append(
+                {
+                    **dict(zip(KEYS, key, strict=True)),
+                    "exposure": exposure,
+                    "images": len(mine),
+                    "subjects": mine.subject.nunique(),
+                    "honest f1": mine.honest.mean(),
+                    "published f1": mine.published.mean(),
+                    "change": change.mean(),
+                    **_ends(interval(samples[exposure])),
+                    "image itself": itself,
+                    **_ends(ends, "image itself "),
+                }
+            )
     return pd.DataFrame(rows, columns=EXPOSED)
 
 
-def _by_set(
-    table: pd.DataFrame, measure: Callable[[pd.DataFrame, np.ndarray], dict], columns: list[str]
-) -> pd.DataFrame:
-    """`measure` for each system, pair and dataset, with the people that its bootstrap draws."""
+def _by_set(table: pd.DataFrame, measure: Callable[[pd.DataFrame], dict], columns: list[str]) -> pd.DataFrame:
+    """`measure` for each system, pair and dataset."""
     groups = table.groupby(KEYS, sort=False)
-    rows = [dict(zip(KEYS, key, strict=True)) | measure(group, _draws(group)) for key, group in groups]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame([dict(zip(KEYS, key, strict=True)) | measure(group) for key, group in groups], columns=columns)
 
 
-def _draws(group: pd.DataFrame, seed: int = 0) -> np.ndarray:
-    """How often each person of a group (in sorted order) stands in each resample: (N_RESAMPLES, people)."""
-    n = group.subject.nunique()
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
-
-
-def _means(group: pd.DataFrame, values: pd.Series, draws: np.ndarray) -> tuple[float, np.ndarray]:
-    """The mean of values over images, and its resamples (N_RESAMPLES,); NaN values are not there."""
-    people = values.groupby(group.subject).agg(["sum", "count"]).sort_index().to_numpy()
-    if (people[:, 1] > 0).sum() < 2:
-        return float(values.mean()), np.full(len(draws), np.nan)
-    sums, counts = (draws @ people).T
-    with np.errstate(invalid="ignore"):
-        return float(values.mean()), sums / counts  # a resample may hold nobody who has a value: NaN
-
-
-def _interval(resampled: np.ndarray, prefix: str = "") -> dict[str, float]:
-    """95 % percentile interval; NaN where fewer than two people could be drawn."""
-    known = resampled[np.isfinite(resampled)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return {f"{prefix}low": float(low), f"{prefix}high": float(high)}
+def _ends(ends: tuple[float, float], prefix: str = "") -> dict[str, float]:
+    return {f"{prefix}{name}": end for name, end in zip(("low", "high"), ends, strict=True)}
 
 
 def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFrame) -> str:

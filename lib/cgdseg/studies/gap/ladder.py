@@ -28,7 +28,7 @@ from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.models.weights import read_run
 from cgdseg.scoring.metrics import count_pixels, scores
-from cgdseg.studies.gap.intervals import interval, resampled_means
+from cgdseg.scoring.statistics import Sample, interval
 from cgdseg.training.runs import segmenter_of
 from cgdseg.training.session import new_learner, open_session, start_accelerator, train_step
 
@@ -171,9 +171,9 @@ def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
     rows = []
     for (label, people), group in found.groupby(["label", "people"], sort=True):
         each = group.groupby(["image_id", "subject"], as_index=False).f1.mean()
-        bounds = interval(resampled_means(each.rename(columns={"subject": "unit"}), n_resamples))
+        low, high = interval(Sample(each.f1, each.subject), n_resamples=n_resamples)
         for seed, mine in group.groupby("seed"):
             row = {"dataset": label, "people": people, "images": group.images.mean(), "seed": seed}
-            row |= {"f1": mine.f1.mean(), **bounds, "seconds": group.seconds.mean()}
+            row |= {"f1": mine.f1.mean(), "low": low, "high": high, "seconds": group.seconds.mean()}
             rows.append(row | {"tested": mine.image_id.nunique()})
     return pd.DataFrame(rows)

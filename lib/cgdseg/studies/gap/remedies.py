@@ -24,8 +24,8 @@ from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.scoring.calibration import LEAST_PROBABILITY, calibration_error, fit_temperature, reliability_of_pixels
 from cgdseg.scoring.metrics import f1_by_threshold
+from cgdseg.scoring.statistics import Sample, interval
 from cgdseg.scoring.tally import THRESHOLDS
-from cgdseg.studies.gap.intervals import interval, resampled_means
 from cgdseg.studies.scores.tables import people_apart
 from cgdseg.training.runs import read_history, segmenter_of
 
@@ -276,10 +276,10 @@ def remedy_changes(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame
     for label, group in found.groupby("label", sort=False):
         none = group[group.remedy == "none"].set_index("image_id")
         for name, mine in group.groupby("remedy", sort=False):
-            pairs = mine.assign(f1=mine.f1 - mine.image_id.map(none.f1), unit=mine.subject)
-            moved = interval(resampled_means(pairs, n_resamples))
+            change = mine.f1 - mine.image_id.map(none.f1)
+            low, high = interval(Sample(change, mine.subject), n_resamples=n_resamples)
             row = {"remedy": name, "looks_at": mine.looks_at.iloc[0], "dataset": label, "f1": mine.f1.mean()}
-            row |= {"change": pairs.f1.mean(), **moved, "seconds": mine.seconds.iloc[0]}
+            row |= {"change": change.mean(), "low": low, "high": high, "seconds": mine.seconds.iloc[0]}
             ms = mine.ms.fillna(none.ms.iloc[0]).iloc[0]  # another training of the system predicts as fast
             rows.append(row | {"times": ms / none.ms.iloc[0], "images": len(mine), "subjects": mine.subject.nunique()})
     return pd.DataFrame(rows)
