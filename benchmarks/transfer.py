@@ -29,9 +29,10 @@ from cgdseg.data.standins import write_stand_in
 from cgdseg.eyes.factors import GROUPS
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.folders.score import score_photographs
-from cgdseg.labels import KIT_COLOURS, LABELS
+from cgdseg.labels import KIT_COLOURS, LABELS, SCLERA
+from cgdseg.models.contract import sclera_of
 from cgdseg.models.layers import UPSAMPLERS
-from cgdseg.models.predictor import load_segmenter, predict_rows
+from cgdseg.models.predictor import load_segmenter
 from cgdseg.scoring.metrics import count_pixels, scores
 from cgdseg.training.loop import train
 from cgdseg.training.runs import run_folder
@@ -130,10 +131,10 @@ def train_and_score(cfg: Config, run: Run, photos: Path | None) -> pd.DataFrame:
     segmenter = load_segmenter(run_folder(cfg, run))
     pixels = cache.open_cache(cfg, SIZE)
     rows = [row for row, image_id in enumerate(pixels.image_ids) if image_id.startswith(f"{ALL}/")]
-    counts = count_pixels(predict_rows(segmenter, pixels.images[rows])[:, 0], pixels.labels[rows] == 1)
+    counts = count_pixels(sclera_of(segmenter, pixels.images[rows]), pixels.labels[rows] == SCLERA)
     table = pd.DataFrame({"set": "rendered", "image": [pixels.image_ids[r] for r in rows], "f1": scores(counts).f1})
     if photos:
-        scored = score_photographs(lambda image: segmenter.predict([image])[0], photos, GREEN)
+        scored = score_photographs(segmenter, photos, GREEN)
         table = pd.concat([table, scored.assign(set="photos")])
     variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ")
     eyes = cfg.streamed(run) * cfg.training.epochs

@@ -2,7 +2,7 @@
 
 An unknown key is an error that names the one that was probably meant."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
@@ -28,8 +28,9 @@ class Settings(BaseModel):
 
 
 class SystemSettings(Settings):
-    """What every system has."""
+    """What every system has; `built_by` is the module that makes a network of its settings (`models.registry`)."""
 
+    built_by: ClassVar[str]
     input_size: Size = (256, 256)
     classes: tuple[Part, ...] = ("sclera",)  # one logit map each, in the order of their labels
 

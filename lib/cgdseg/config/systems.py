@@ -2,7 +2,7 @@
 
 {kind: unet, channels: [8, 16]} -> UNet; the defaults of CGDSeg are the slides'. An unknown key is an error."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, Union
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -76,6 +76,7 @@ class TextEncoder(Settings):
 class CGDSeg(SystemSettings):
     """The main system; the defaults are the slides'."""
 
+    built_by: ClassVar = "cgdseg.models.cgdseg"
     kind: Literal["cgdseg"] = "cgdseg"
     backbone: Backbone = Backbone()
     text: TextEncoder = TextEncoder()
@@ -95,6 +96,7 @@ class CGDSeg(SystemSettings):
 class UNet(SystemSettings):
     """The plain comparator: a U-Net with batch norm."""
 
+    built_by: ClassVar = "cgdseg.models.zoo.unet"
     kind: Literal["unet"] = "unet"
     channels: tuple[PositiveInt, ...] = (32, 64, 128, 256, 512)
 
@@ -102,6 +104,7 @@ class UNet(SystemSettings):
 class SegNet(SystemSettings):
     """A small SegNet: max-unpooling where the encoder found its maxima, without skips."""
 
+    built_by: ClassVar = "cgdseg.models.zoo.segnet"
     kind: Literal["segnet"] = "segnet"
     channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64, 128, 256, 512)
 
@@ -109,10 +112,14 @@ class SegNet(SystemSettings):
 class SegFormer(SystemSettings):
     """A light transformer to compare with; the defaults are SegFormer-B0."""
 
+    built_by: ClassVar = "cgdseg.models.zoo.segformer"
     kind: Literal["segformer"] = "segformer"
     channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 160, 256)
     depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (2, 2, 2, 2)
     decoder: PositiveInt = 256
 
 
-System = Annotated[CGDSeg | UNet | SegNet | SegFormer, Field(discriminator="kind")]
+SYSTEMS: dict[str, type[SystemSettings]] = {
+    system.model_fields["kind"].default: system for system in (CGDSeg, UNet, SegNet, SegFormer)
+}
+System = Annotated[Union[tuple(SYSTEMS.values())], Field(discriminator="kind")]  # noqa: UP007  a tuple has no |

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from cgdseg.config.schema import Config
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.manifest import load_manifest
 from cgdseg.files import saying_where
+from cgdseg.labels import SCLERA
 from cgdseg.loops import in_parallel
 
 RULE = "area or bilinear images, nearest exact labels; 1"  # change it when decoding or resizing changes
@@ -46,6 +48,10 @@ class PixelCache:
     def image(self, image_id: str) -> np.ndarray:
         """The pixels (H, W, 3) of one image."""
         return self.images[self.row(image_id)]
+
+    def sclera(self, image_ids: Iterable[str]) -> np.ndarray:
+        """Where the sclera of some images is, (N, H, W) bool."""
+        return self.labels[[self.row(image_id) for image_id in image_ids]] == SCLERA
 
     def __len__(self) -> int:
         return len(self.image_ids)

@@ -47,7 +47,7 @@ def predict_folder(
         except BadFile as error:
             rows.append(row | {"problem": str(error)})
             continue
-        probs = segmenter.predict_classes([image], size, first=None if classes or overlays else 1)[0]
+        probs = segmenter.predict([image], None if classes or overlays else ("sclera",), size)[0]
         masks = probs >= segmenter.threshold  # (K, H, W)
         pictures = {PROBABILITIES: np.round(probs[0] * 255).astype(np.uint8), BINARY: _white(masks[0])}
         if classes:

@@ -1,6 +1,6 @@
 """Predicted files scored against files of truth, one file a row; as a competition does, or image by image."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -20,6 +20,7 @@ from cgdseg.folders.pairing import (
     prediction_of,
     read_sclera,
 )
+from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.scoring.metrics import SCORES, count_pixels, scores
 from cgdseg.scoring.ssbc import PROTOCOLS, WHITE, Scorer
 
@@ -50,14 +51,14 @@ def score_folders(predictions: Path, truth: Path, sclera: RGB | None = None, thr
     return pd.DataFrame(rows, columns=["file", *SCORES, "problem"])
 
 
-def score_photographs(predict: Callable[[np.ndarray], np.ndarray], folder: Path, sclera: RGB | None) -> pd.DataFrame:
-    """F1 of `predict` (image -> probabilities (H, W) at its size) on photographs beside masks <stem>_mask.png.
+def score_photographs(predictor: Predictor, folder: Path, sclera: RGB | None) -> pd.DataFrame:
+    """F1 of a predictor's sclera on photographs beside masks <stem>_mask.png.
 
     Returns a row a photograph: image, f1. Raises BadFile, or FileNotFoundError where there is none."""
     rows = []
     for path in photographs(folder, folder):
         mask = read_sclera(path.with_name(f"{path.stem}_mask.png"), sclera)
-        counts = count_pixels(predict(read_image(path))[None], mask[None])
+        counts = count_pixels(sclera_of(predictor, [read_image(path)]), mask[None])
         rows.append({"image": path.stem, "f1": float(scores(counts).f1.iloc[0])})
     if not rows:
         raise FileNotFoundError(f"{folder} holds no photographs with masks named <stem>_mask.png beside them")

@@ -3,9 +3,10 @@
 Feature maps are (B, C, h, w); every part is a plain nn.Module without knowledge of the others."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +18,11 @@ from cgdseg.config.base import Size
 def resize(features: Tensor, size: Size) -> Tensor:
     """Bilinear, align_corners=False, as everywhere in the slides."""
     return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+
+
+def to_batch(images: Sequence[np.ndarray], device: torch.device | None = None) -> Tensor:
+    """B images (H, W, 3) uint8 of one size -> (B, 3, H, W) in [0, 1]; channels last in memory."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device).float() / 255
 
 
 def standardise(images: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
-"""Prediction with a trained run, and scores of predicted files.
+"""Prediction with a trained run: load_segmenter(folder).predict(images) -> probabilities at native or another size."""
 
-images (H, W, 3) uint8 of any size -> probabilities (H, W) float32 at native or any asked size."""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +8,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import TypeAdapter
-from torch import nn
+from torch import Tensor, nn
 
 from cgdseg.config.base import Part, Size
 from cgdseg.config.schema import Precision
 from cgdseg.config.systems import System
 from cgdseg.data.images import resize_image
 from cgdseg.models import weights
-from cgdseg.models.layers import fold_norms
+from cgdseg.models.contract import answered
+from cgdseg.models.layers import fold_norms, to_batch
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.registry import build_system
@@ -26,46 +26,41 @@ from cgdseg.paths import RELEASE, short
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained system, ready to predict."""
+    """A trained system, ready to predict (`contract.Predictor`)."""
 
     name: str
     model: nn.Module
     input_size: Size
     classes: tuple[Part, ...]
     threshold: float
-    temperature: float  # logits are divided by it: calibrated on validation eyes, 1 where nobody did
     device: torch.device
+    temperature: float = 1.0  # logits are divided by it: calibrated on validation eyes, 1 where nobody did
     mirrored: bool = False  # each image is also seen mirrored, and both logits are averaged: twice the time
     precision: Precision = "no"
 
-    def to_batch(self, images: list[np.ndarray]) -> torch.Tensor:
+    def to_batch(self, images: Sequence[np.ndarray]) -> Tensor:
         """Images (H, W, 3) uint8 -> (B, 3, H, W) in [0, 1] at the input size, on the device."""
-        small = np.stack([resize_image(image, self.input_size) for image in images])
-        return torch.from_numpy(small).permute(0, 3, 1, 2).to(self.device).float() / 255  # channels last in memory
+        return to_batch([resize_image(image, self.input_size) for image in images], self.device)
 
     @torch.inference_mode()
-    def predict_classes(
-        self, images: list[np.ndarray], size: Size | None = None, first: int | None = None
+    def predict(
+        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
     ) -> list[np.ndarray]:
-        """Images (H, W, 3) uint8 -> probabilities (K, H, W) float32 of `classes`, or of the first so many of them.
+        """Images (H, W, 3) uint8 -> probabilities (K, H, W) float32 of the classes named in `prompts`, or of all.
 
         At `size` or the image's own; for large photographs the enlarging takes as long as the model."""
-        batch = self.to_batch(images)
+        asked, batch = answered(prompts, self.classes), self.to_batch(images)
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
-            logits = self.model(batch).float()  # (B, K, H, W)
+            logits = self.model(batch).float()  # (B, classes, H, W)
             if self.mirrored:
                 logits = (logits + self.model(batch.flip(3)).float().flip(3)) / 2
-        probs = (logits[:, :first] / self.temperature).sigmoid()
+        probs = (logits[:, asked] / self.temperature).sigmoid()
         sizes = [size or image.shape[:2] for image in images]
         return [
             F.interpolate(prob[None], size=out, mode="bilinear", align_corners=False)[0].cpu().numpy()
             for prob, out in zip(probs, sizes, strict=True)
         ]
-
-    def predict(self, images: list[np.ndarray], size: Size | None = None) -> list[np.ndarray]:
-        """Images (H, W, 3) uint8 -> sclera probabilities (H, W) float32, each at `size` or at its image's own."""
-        return [probs[0] for probs in self.predict_classes(images, size, first=1)]
 
 
 def load_segmenter(
@@ -86,10 +81,17 @@ def load_segmenter(
     model = model.requires_grad_(False).to(where, memory_format=torch.channels_last)
     if compiled:
         model = torch.compile(model)
-    calibrated = card["threshold"], card.get("temperature", 1.0)
-    mirrored = card.get("mirrored", False)
-    shape = settings.input_size, settings.classes
-    return Segmenter(card["run_id"], model, *shape, *calibrated, where, mirrored, precision)
+    return Segmenter(
+        name=card["run_id"],
+        model=model,
+        input_size=settings.input_size,
+        classes=settings.classes,
+        threshold=card["threshold"],
+        device=where,
+        temperature=card.get("temperature", 1.0),
+        mirrored=card.get("mirrored", False),
+        precision=precision,
+    )
 
 
 def load_trained(folder: str | Path) -> tuple[nn.Module, System, dict]:
@@ -105,9 +107,3 @@ def load_trained(folder: str | Path) -> tuple[nn.Module, System, dict]:
     model = build_system(settings)
     weights.load_model(model, tensors)
     return model, settings, card
-
-
-def predict_rows(segmenter: Segmenter, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
-    """Images (N, H, W, 3) -> probabilities (N, K, H, W) at their own size."""
-    starts = range(0, len(images), batch_size)
-    return np.concatenate([np.stack(segmenter.predict_classes(list(images[i : i + batch_size]))) for i in starts])

@@ -1,22 +1,15 @@
-"""The registry: settings name a kind, the kind names a module, and that module is imported when it is asked for.
+"""The registry: the settings of a system name its module (`built_by`), which is imported when it is asked for.
 
 A system is one module with `build(settings)`, which returns an nn.Module, images (B, 3, H, W) in [0, 1] -> logits
 (B, K, H, W), and `parts(model)`, its parameters by part. What else it may say of itself stands in DEFAULTS."""
 
 import importlib
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 
 from cgdseg.config.systems import System
 
-KINDS = {
-    "cgdseg": "cgdseg.models.cgdseg",
-    "unet": "cgdseg.models.zoo.unet",
-    "segnet": "cgdseg.models.zoo.segnet",
-    "segformer": "cgdseg.models.zoo.segformer",
-}
 DEFAULTS: dict[str, Callable] = {
     "offline": lambda settings, model: settings,  # settings that rebuild a model for its checkpoint, without a hub
     "without_weights": lambda settings: settings,  # the same shape, without a download
@@ -26,15 +19,15 @@ DEFAULTS: dict[str, Callable] = {
 
 
 def of_system(settings: System, name: str) -> Callable:
-    """What the module of a system has under `name`, or the default. ValueError where nobody registered its kind."""
-    if settings.kind not in KINDS:
-        raise ValueError(f"the kind {settings.kind} has settings but no module: add it to KINDS in {__name__}")
-    module = importlib.import_module(KINDS[settings.kind])
+    """What the module of a system has under `name`, or the default. ValueError where it lacks what it must have."""
+    module = importlib.import_module(settings.built_by)
+    if not hasattr(module, name) and name not in DEFAULTS:
+        raise ValueError(f"{settings.built_by}, which builds the kind {settings.kind}, has no {name}: add it")
     return getattr(module, name, None) or DEFAULTS[name]
 
 
 def build_system(settings: System) -> nn.Module:
-    """Build the system that `settings.kind` names."""
+    """An untrained network of these settings."""
     return of_system(settings, "build")(settings)
 
 
@@ -50,9 +43,9 @@ def without_weights(settings: System) -> System:
 
 def modules_of(settings: System) -> list[str]:
     """The modules on whose code a trained system of these settings depends, to be hashed with those that train it."""
-    return [KINDS[settings.kind], *of_system(settings, "shaped_by")(settings)]
+    return [settings.built_by, *of_system(settings, "shaped_by")(settings)]
 
 
-def parts_of(settings: System, model: nn.Module) -> dict[str, Any]:
+def parts_of(settings: System, model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """The parameters of a model by part, for tables."""
     return of_system(settings, "parts")(model)

@@ -35,11 +35,6 @@ def found_encoder(settings: Pretraining) -> Path:
     return folder
 
 
-def to_batch(images: list[np.ndarray]) -> Tensor:
-    """B images (H, W, 3) uint8 -> (B, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
-
-
 def patch_shares(mask: np.ndarray, patch: int) -> np.ndarray:
     """(H, W) bool -> how much of each patch it fills (H / patch, W / patch)."""
     height, width = mask.shape

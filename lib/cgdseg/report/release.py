@@ -22,7 +22,8 @@ from cgdseg.files import write_atomic
 from cgdseg.folders.score import score_photographs
 from cgdseg.hashes import sha256
 from cgdseg.labels import SCLERA
-from cgdseg.models.predictor import Segmenter, load_segmenter, predict_rows
+from cgdseg.models.contract import Predictor, predict_all, sclera_of
+from cgdseg.models.predictor import Segmenter, load_segmenter
 from cgdseg.models.weights import read_run
 from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.report.cards import fill, markdown
@@ -55,8 +56,8 @@ def publish(
     truth = {name: pixels.labels[half] == SCLERA for name, half in (("fitted", fitted), ("held out", held_out))}
     segmenter, chosen, gains = choose_mirroring(segmenter, pixels.images[fitted], truth["fitted"])
     temperature = fit_temperature(chosen, truth["fitted"])
-    raw = predict_rows(segmenter, pixels.images[held_out])
-    probs = predict_rows(replace(segmenter, temperature=temperature), pixels.images[held_out])
+    raw = predict_all(segmenter, pixels.images[held_out])
+    probs = predict_all(replace(segmenter, temperature=temperature), pixels.images[held_out])
     before, after = (reliability_of_pixels(p[:, 0], truth["held out"]) for p in (raw, probs))
     table = class_scores(segmenter, probs, pixels.labels[held_out])
     history = read_history(source)
@@ -99,7 +100,7 @@ def choose_mirroring(
 
     Returns it, its sclera probabilities (N, H, W), and F1 without and with."""
     choices = [replace(segmenter, mirrored=mirrored) for mirrored in (False, True)]
-    found = [predict_rows(choice, images)[:, 0] for choice in choices]
+    found = [sclera_of(choice, images) for choice in choices]
     gains = [float(scores(count_pixels(probs, truth, segmenter.threshold)).f1.mean()) for probs in found]
     best = int(np.argmax(gains))
     return choices[best], found[best], gains
@@ -109,7 +110,7 @@ def sample_pictures(n: int = 8, seed: int = 2026) -> list[np.ndarray]:
     """Rendered eyes (240, 320, 3) with what the release model finds in them outlined."""
     segmenter = load_segmenter()
     eyes = [render_eye(LOOKS["randomised"], seed, index, (240, 320)).image for index in range(n)]
-    found = [probs >= segmenter.threshold for probs in segmenter.predict_classes(eyes)]
+    found = [probs >= segmenter.threshold for probs in segmenter.predict(eyes)]
     return [outline(image, masks, thickness=2) for image, masks in zip(eyes, found, strict=True)]
 
 
@@ -118,8 +119,8 @@ def photograph_scores(folder: Path, run_folder: Path, sclera: RGB | None = None)
 
     `sclera` is its colour in the masks, None for white; see `inference.score_photographs`."""
     segmenter = load_segmenter(run_folder)
-    predictors = {"model": lambda image: segmenter.predict([image])[0], **BASELINES}
-    tables = [score_photographs(predict, folder, sclera).set_index("image").f1 for predict in predictors.values()]
+    predictors: dict[str, Predictor] = {"model": segmenter, **BASELINES}
+    tables = [score_photographs(predictor, folder, sclera).set_index("image").f1 for predictor in predictors.values()]
     return pd.concat(tables, axis=1, keys=predictors).reset_index()
 
 

@@ -4,7 +4,6 @@ scores of notebook 04 and the runs' histories -> tables, a row a run and test se
 
 import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,11 @@ from cgdseg.config.systems import System
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
 from cgdseg.models import inspect
+from cgdseg.models.contract import Predictor
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.weights import read_run
 from cgdseg.models.zoo.baselines import BASELINES
-from cgdseg.training import runs as evaluation
-from cgdseg.training.runs import HISTORY, read_history, run_folder
+from cgdseg.training.runs import HISTORY, read_history, run_folder, segmenter_of, trained_runs
 
 
 def read_comparison(table: pd.DataFrame) -> str:
@@ -68,7 +67,7 @@ def compare_trainings(cfg: Config, summary: pd.DataFrame, references: pd.DataFra
 
     summary, references: `evaluation.cross_domain` of scores.csv and of references.csv. F1 is the mean over images with
     a 95 % interval over subjects. ms an image: one image at a time on this machine, the median of `n_timed`."""
-    runs = {run.name: run for run in evaluation.trained_runs(cfg)}
+    runs = {run.name: run for run in trained_runs(cfg)}
     images = sample_images(cfg, n_timed)
     rows = [{"run": name, "seed": run.seed, **run_costs(cfg, run, images)} for name, run in runs.items()]
     rows += [{"run": name, **costs} for name, costs in reference_costs(images).items()]
@@ -96,8 +95,8 @@ def run_costs(cfg: Config, run: Run, images: list[np.ndarray]) -> dict[str, floa
     counts = inspect.parameter_counts(cfg.systems[run.system])
     folder = run_folder(cfg, run)
     minutes = read_history(folder).seconds.sum() / 60 if (folder / HISTORY).exists() else float("nan")
-    segmenter = evaluation.segmenter_of(cfg, run)
-    speed = median_milliseconds(lambda image: segmenter.predict([image]), images)
+    segmenter = segmenter_of(cfg, run)
+    speed = median_milliseconds(segmenter, images)
     return dict(zip(COSTS, (counts["total"], counts["trainable"], minutes, speed), strict=True))
 
 
@@ -105,19 +104,17 @@ def reference_costs(images: list[np.ndarray]) -> dict[str, dict[str, float]]:
     """COSTS of the release model and of what learned nothing; the release was trained elsewhere."""
     release, card = load_segmenter(paths.RELEASE), read_run(paths.RELEASE)
     count = inspect.parameter_counts(TypeAdapter(System).validate_python(card["system"]))["total"]
-    found = {
-        "release": (count, count, float("nan"), median_milliseconds(lambda image: release.predict([image]), images))
-    }
-    found |= {name: (0, 0, 0.0, median_milliseconds(predict, images)) for name, predict in BASELINES.items()}
+    found = {"release": (count, count, float("nan"), median_milliseconds(release, images))}
+    found |= {name: (0, 0, 0.0, median_milliseconds(rule, images)) for name, rule in BASELINES.items()}
     return {name: dict(zip(COSTS, values, strict=True)) for name, values in found.items()}
 
 
-def median_milliseconds(predict: Callable[[np.ndarray], object], images: list[np.ndarray]) -> float:
+def median_milliseconds(predictor: Predictor, images: list[np.ndarray]) -> float:
     """Median time of one image, after one that does not count."""
-    predict(images[0])
+    predictor.predict(images[:1], ("sclera",))
     times = []
     for image in images:
         start = time.perf_counter()
-        predict(image)
+        predictor.predict([image], ("sclera",))
         times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times)

@@ -20,6 +20,7 @@ from cgdseg.config.systems import Pretraining
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.eyes.phrases import MEANINGS, NAMES, PHRASES, masks, regions
+from cgdseg.models.layers import to_batch
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.small_clip import (
     clip_config,
@@ -29,7 +30,6 @@ from cgdseg.models.small_clip import (
     phrase_features,
     phrase_maps,
     phrase_tokenizer,
-    to_batch,
 )
 
 PRETRAINING_STREAM = 2_000_003  # keeps these eyes apart from those that segmentation trains on

@@ -15,7 +15,8 @@ from cgdseg.data.cache import PixelCache
 from cgdseg.eyes.phrases import NAMES
 from cgdseg.figures.widgets import parts
 from cgdseg.figures.widgets.parts import MenuPicture
-from cgdseg.models.small_clip import found_encoder, phrase_maps, to_batch
+from cgdseg.models.layers import to_batch
+from cgdseg.models.small_clip import found_encoder, phrase_maps
 from cgdseg.models.text import token_names
 from cgdseg.studies.anatomy.grounding import weights_of
 

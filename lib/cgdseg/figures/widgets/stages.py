@@ -15,7 +15,7 @@ from cgdseg.figures.stages import energy_picture, stage_features, token_picture
 from cgdseg.figures.widgets import parts
 from cgdseg.figures.widgets.parts import MenuPicture
 from cgdseg.models.inspect import trace
-from cgdseg.models.small_clip import to_batch
+from cgdseg.models.layers import to_batch
 
 if TYPE_CHECKING:
     import ipywidgets

@@ -1,9 +1,28 @@
-"""What costs nothing: predictors that learned nothing, for every trained one to beat.
+"""What costs nothing: predictors that learned nothing, for every trained one to beat."""
 
-image (H, W, 3) uint8 -> sclera (H, W) float32, 0 or 1."""
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from cgdseg.config.base import Size
+from cgdseg.models.contract import answered
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that finds the sclera, image (H, W, 3) uint8 -> (H, W) float32 of 0 and 1, as a `contract.Predictor`."""
+
+    rule: Callable[[np.ndarray], np.ndarray]
+
+    def predict(
+        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
+    ) -> list[np.ndarray]:
+        """Images (H, W, 3) uint8 -> (1, H, W) float32 of the sclera, at `size` or the image's own."""
+        answered(prompts, ["sclera"])
+        maps = [self.rule(image) for image in images]
+        return [(found if size is None else cv2.resize(found, size[::-1]))[None] for found in maps]
 
 
 def bright_and_pale(image: np.ndarray) -> np.ndarray:
@@ -24,4 +43,4 @@ def middle_ellipse(image: np.ndarray) -> np.ndarray:
     return mask.astype(np.float32)
 
 
-BASELINES = {"threshold": bright_and_pale, "ellipse": middle_ellipse}
+BASELINES = {"threshold": Rule(bright_and_pale), "ellipse": Rule(middle_ellipse)}

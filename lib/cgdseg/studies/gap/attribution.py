@@ -22,13 +22,13 @@ from cgdseg.eyes import render_eye
 from cgdseg.eyes.factors import Factors
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.labels import SCLERA
+from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.models.predictor import Segmenter
-from cgdseg.scoring.metrics import ratio
+from cgdseg.scoring.metrics import count_pixels, scores
 from cgdseg.scoring.statistics import Sample, estimate, interval
 from cgdseg.studies.gap.moves import MIXES, MOVES, MovedEye
 
 FACTORS = (*MOVES, *MIXES)
-BATCH = 16
 MOST_WEIGHT = 5.0  # of the mean: a single image must not stand for all
 KNOWN = {  # factor -> what the renderer changes for it, and nothing else
     "resolution": {"eye_width": (0.4, 0.5)},
@@ -65,13 +65,13 @@ class Coalitions:
 def load_eyes(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> Eyes:
     """Chosen images (image_id, subject) as the segmenter sees them."""
     cache = open_cache(cfg, segmenter.input_size)
-    rows = [cache.row(image_id) for image_id in chosen.image_id]
-    return Eyes(cache.images[rows], cache.labels[rows] == SCLERA, chosen.subject.to_numpy())
+    images = np.stack([cache.image(image_id) for image_id in chosen.image_id])
+    return Eyes(images, cache.sclera(chosen.image_id), chosen.subject.to_numpy())
 
 
-def predictor(segmenter: Segmenter, threshold: float) -> Predict:
-    """Images -> masks of a segmenter at the images' own size."""
-    return lambda images: np.stack(segmenter.predict(list(images))) >= threshold
+def masks_by(predictor: Predictor, threshold: float) -> Predict:
+    """Images -> masks of a predictor at the images' own size."""
+    return lambda images: sclera_of(predictor, images) >= threshold
 
 
 def take_apart(predict: Predict, source: Eyes, target: Eyes, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -151,13 +151,8 @@ def _moved(name: str, eye: MovedEye, goal: np.ndarray, seed: int, i: int) -> Mov
 
 def f1_of(predict: Predict, eyes: list[MovedEye]) -> np.ndarray:
     """F1 (N,) of the predicted masks; an empty prediction of an empty mask is 0, as everywhere."""
-    found = []
-    for start in range(0, len(eyes), BATCH):
-        batch = eyes[start : start + BATCH]
-        predicted, truth = predict(np.stack([eye.image for eye in batch])), np.stack([eye.sclera for eye in batch])
-        hits = (predicted & truth).sum((1, 2))
-        found.append(ratio(2 * hits, predicted.sum((1, 2)) + truth.sum((1, 2))))
-    return np.concatenate(found)
+    predicted, truth = predict(np.stack([eye.image for eye in eyes])), np.stack([eye.sclera for eye in eyes])
+    return scores(count_pixels(predicted, truth)).f1.to_numpy()
 
 
 def mix_features(eyes: list[MovedEye]) -> dict[str, np.ndarray]:

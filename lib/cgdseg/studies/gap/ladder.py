@@ -21,9 +21,9 @@ from cgdseg.data.manifest import load_manifest, read_csv
 from cgdseg.data.splits import part_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, digest
-from cgdseg.labels import SCLERA
 from cgdseg.loops import in_parallel
 from cgdseg.models import weights
+from cgdseg.models.contract import sclera_of
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.models.weights import read_run
@@ -130,7 +130,12 @@ def train_on(cfg: Config, run: Run, folder: Path, rung: Rung) -> Segmenter:
         learner.scheduler.step()
     kept = learner.kept.eval().requires_grad_(False)
     return Segmenter(
-        card["run_id"], kept, system.input_size, system.classes, cfg.evaluation.threshold, 1.0, accelerator.device
+        name=card["run_id"],
+        model=kept,
+        input_size=system.input_size,
+        classes=system.classes,
+        threshold=cfg.evaluation.threshold,
+        device=accelerator.device,
     )
 
 
@@ -154,13 +159,9 @@ def _train_and_score(cfg: Config, run: Run, folder: Path, tested: pd.DataFrame, 
 def f1_of_images(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> np.ndarray:
     """F1 (N,) of chosen images (image_id), scored as notebook 4 scores them."""
     pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
-    found, ids = [], chosen.image_id.tolist()
-    for start in range(0, len(ids), cfg.evaluation.batch_size):
-        batch = ids[start : start + cfg.evaluation.batch_size]
-        probs = np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in batch], cfg.evaluation.size))
-        masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch])
-        found.append(scores(count_pixels(probs, masks, cfg.evaluation.threshold)).f1)
-    return np.concatenate(found)
+    images = [pixels.image(image_id) for image_id in chosen.image_id]
+    probs = sclera_of(segmenter, images, cfg.evaluation.size, cfg.evaluation.batch_size)
+    return scores(count_pixels(probs, truth.sclera(chosen.image_id), cfg.evaluation.threshold)).f1.to_numpy()
 
 
 def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 compare(cfg, run, eyes) -> F1 of every real test image under every remedy, scored as notebook 4 scores it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -19,7 +19,7 @@ from cgdseg.config.base import Size
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
-from cgdseg.labels import SCLERA
+from cgdseg.models.contract import BATCH, Predictor, sclera_of
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.scoring.calibration import LEAST_PROBABILITY, calibration_error, fit_temperature, reliability_of_pixels
@@ -33,10 +33,6 @@ NOTHING, IMAGES, LABELS = "nothing of the target", "target images", "target labe
 ZOOMS = (0.8, 1.0, 1.25, 1.6)  # of test-time augmentation
 FDA_BAND = 0.02  # half side of the low frequencies that are swapped, of the image's shorter side (the paper: 0.01-0.09)
 REFERENCES = 40  # source images that histograms and spectra are taken from
-BATCH = 16
-Probabilities = Callable[
-    [list[np.ndarray], Size], np.ndarray
-]  # images (H, W, 3) at the input size, (H', W') -> (B, H', W')
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Remedy:
 
     name: str
     looks_at: str
-    predict: Probabilities
+    predictor: Predictor
     threshold: float
     seconds: float = 0.0
 
@@ -60,8 +56,7 @@ class Scored:
 
 def load_scored(cfg: Config, segmenter: Segmenter, image_ids: list[str]) -> Scored:
     pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
-    rows = [truth.row(image_id) for image_id in image_ids]
-    return Scored(pixels.images[[pixels.row(image_id) for image_id in image_ids]], truth.labels[rows] == SCLERA)
+    return Scored(np.stack([pixels.image(image_id) for image_id in image_ids]), truth.sclera(image_ids))
 
 
 def compare_remedies(cfg: Config, run: Run, eyes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -71,23 +66,23 @@ def compare_remedies(cfg: Config, run: Run, eyes: pd.DataFrame) -> tuple[pd.Data
     subject, f1. calibration: label, temperature, threshold, error and error after, of `calibration_error`."""
     segmenter = segmenter_of(cfg, run)
     source = load_scored(cfg, segmenter, eyes.image_id[eyes.domain == "synthetic"].tolist())
-    plain = predict_all(plain_prediction(segmenter), source, cfg.evaluation.size)
+    plain = sclera_of(segmenter, source.images, cfg.evaluation.size)
     size, chosen, errors = cfg.evaluation.size, [], []
     temperature = fit_temperature(plain, source.sclera)
     targets = eyes[eyes.domain == "real"].groupby("label", sort=False)
     for label, rows in loops.bar(targets, desc="remedies", leave=False):
         target = load_scored(cfg, segmenter, rows.image_id.tolist())
-        probs = predict_all(plain_prediction(segmenter), target, size)
+        probs = sclera_of(segmenter, target.images, size)
         softened = expit(logit(np.clip(probs, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)) / temperature)
         error = [calibration_error(reliability_of_pixels(p, target.sclera), foreground=True) for p in (probs, softened)]
         errors.append({"label": label, "temperature": temperature, "error": error[0], "error after": error[1]})
-        made: dict[Probabilities, tuple[np.ndarray, float]] = {}
+        made: dict[Predictor, tuple[np.ndarray, float]] = {}
         for remedy in remedies_for(cfg, segmenter, source, plain, rows.dataset.iloc[0], (target, probs)):
             start = time.perf_counter()
-            if remedy.predict not in made:  # a threshold needs no new prediction
-                found = predict_all(remedy.predict, target, size)
-                made[remedy.predict] = found, 1000 * (time.perf_counter() - start) / len(found)
-            found, ms = made[remedy.predict]
+            if remedy.predictor not in made:  # a threshold needs no new prediction
+                found = sclera_of(remedy.predictor, target.images, size)
+                made[remedy.predictor] = found, 1000 * (time.perf_counter() - start) / len(found)
+            found, ms = made[remedy.predictor]
             f1 = f1_by_threshold(found, target.sclera, np.array([remedy.threshold]))[:, 0]
             about = {"remedy": remedy.name, "looks_at": remedy.looks_at, "seconds": remedy.seconds, "ms": ms}
             chosen.append(rows[["label", "image_id", "subject"]].assign(**about, f1=f1, threshold=remedy.threshold))
@@ -103,39 +98,59 @@ def remedies_for(
     target: tuple[Scored, np.ndarray],
 ) -> list[Remedy]:
     """The remedies for one test set, the first of them none at all; `target` is for the oracle's threshold only."""
-    usual, plain = cfg.evaluation.threshold, plain_prediction(segmenter)
-    references = source.images[:REFERENCES]
-    found = [Remedy("none", NOTHING, plain, usual)]
-    found.append(Remedy("threshold of the source", NOTHING, plain, best_threshold(source_probs, source.sclera)))
-    mirrored = plain_prediction(replace(segmenter, mirrored=True))
-    found.append(Remedy("mirrored as well", NOTHING, mirrored, usual))
-    found.append(Remedy("mirrored and at four zooms", NOTHING, zoomed_prediction(segmenter, ZOOMS), usual))
-    found.append(Remedy("histograms of the source", IMAGES, after(histogram_matcher(references), plain), usual))
-    found.append(Remedy("Fourier adaptation", IMAGES, after(fourier_adapter(references), plain), usual))
+    usual, references = cfg.evaluation.threshold, source.images[:REFERENCES]
+    twice = replace(segmenter, mirrored=True)
+    found = [
+        Remedy("none", NOTHING, segmenter, usual),
+        Remedy("threshold of the source", NOTHING, segmenter, best_threshold(source_probs, source.sclera)),
+        Remedy("mirrored as well", NOTHING, twice, usual),
+        Remedy("mirrored and at four zooms", NOTHING, Zoomed(twice, ZOOMS), usual),
+        Remedy("histograms of the source", IMAGES, Changed(segmenter, histogram_matcher(references)), usual),
+        Remedy("Fourier adaptation", IMAGES, Changed(segmenter, fourier_adapter(references)), usual),
+    ]
     start = time.perf_counter()
     unlabelled, whose = unlabelled_images(cfg, segmenter, dataset)
     adapted = with_statistics_of(segmenter, unlabelled)
     if adapted is not None:
         seconds = time.perf_counter() - start
         name = f"batch-norm statistics ({whose} images)"
-        found.append(Remedy(name, IMAGES, plain_prediction(adapted), usual, seconds))
+        found.append(Remedy(name, IMAGES, adapted, usual, seconds))
     best = best_threshold(target[1], target[0].sclera)
-    return [*found, Remedy("best threshold (oracle)", LABELS, plain, best)]
+    return [*found, Remedy("best threshold (oracle)", LABELS, segmenter, best)]
 
 
-def plain_prediction(segmenter: Segmenter) -> Probabilities:
-    return lambda images, size: np.stack(segmenter.predict(images, size))
+@dataclass(frozen=True)
+class Changed:
+    """A predictor of images that are changed first."""
+
+    predictor: Predictor
+    change: Callable[[np.ndarray], np.ndarray]
+
+    def predict(
+        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
+    ) -> list[np.ndarray]:
+        return self.predictor.predict([self.change(image) for image in images], prompts, size)
 
 
-def predict_all(predict: Probabilities, scored: Scored, size: Size) -> np.ndarray:
-    """Probabilities (N, H', W') of every image."""
-    starts = range(0, len(scored.images), BATCH)
-    return np.concatenate([predict(list(scored.images[start : start + BATCH]), size) for start in starts])
+@dataclass(frozen=True)
+class Zoomed:
+    """Mean logits over zooms about the middle of the frame; each counts only where it sees."""
 
+    predictor: Predictor
+    zooms: tuple[float, ...]
 
-def after(change: Callable[[np.ndarray], np.ndarray], predict: Probabilities) -> Probabilities:
-    """Predict images that were changed before."""
-    return lambda images, size: predict([change(image) for image in images], size)
+    def predict(
+        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
+    ) -> list[np.ndarray]:
+        sizes = [size or image.shape[:2] for image in images]
+        total, seen = ([np.zeros((1, *one)) for one in sizes] for _ in range(2))
+        for zoom in self.zooms:
+            views = [_zoomed(image, zoom, cv2.BORDER_REFLECT_101) for image in images]
+            for i, maps in enumerate(self.predictor.predict(views, prompts, size)):  # (K, H, W)
+                logits = logit(np.clip(maps, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
+                total[i] = total[i] + np.stack([_zoomed(one, 1 / zoom, cv2.BORDER_CONSTANT) for one in logits])
+                seen[i] = seen[i] + _zoomed(np.ones(sizes[i], np.float32), 1 / zoom, cv2.BORDER_CONSTANT)
+        return [expit(t / np.maximum(s, 1e-6)).astype(np.float32) for t, s in zip(total, seen, strict=True)]
 
 
 def best_threshold(probs: np.ndarray, sclera: np.ndarray) -> float:
@@ -143,25 +158,6 @@ def best_threshold(probs: np.ndarray, sclera: np.ndarray) -> float:
     means = f1_by_threshold(probs, sclera, THRESHOLDS).mean(axis=0)
     best = np.flatnonzero(means >= means.max() - 1e-12)
     return float(THRESHOLDS[best[len(best) // 2]])
-
-
-def zoomed_prediction(segmenter: Segmenter, zooms: tuple[float, ...]) -> Probabilities:
-    """Mean logits over zooms about the middle of the frame, each also mirrored; each counts only where it sees."""
-    twice = replace(segmenter, mirrored=True)
-
-    def predict(images: list[np.ndarray], size: Size) -> np.ndarray:
-        total, seen = np.zeros((len(images), *size)), np.zeros((1, *size))
-        for zoom in zooms:
-            probs = twice.predict([_zoomed(image, zoom, cv2.BORDER_REFLECT_101) for image in images], size)
-            back = [
-                _zoomed(logit(np.clip(prob, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)), 1 / zoom, cv2.BORDER_CONSTANT)
-                for prob in probs
-            ]
-            inside = _zoomed(np.ones(size, np.float32), 1 / zoom, cv2.BORDER_CONSTANT)
-            total, seen = total + np.stack(back), seen + inside
-        return expit(total / np.maximum(seen, 1e-6)).astype(np.float32)
-
-    return predict
 
 
 def _zoomed(picture: np.ndarray, zoom: float, border: int) -> np.ndarray:

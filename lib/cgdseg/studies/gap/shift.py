@@ -23,13 +23,14 @@ from cgdseg.config.base import Size
 from cgdseg.config.schema import Config
 from cgdseg.config.systems import CGDSeg
 from cgdseg.data.cache import open_cache
+from cgdseg.models.contract import BATCH
 from cgdseg.models.inspect import trace
+from cgdseg.models.layers import to_batch
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.vision import build_patch_encoder
 
 AXES = 8  # principal axes at most that a Fréchet distance is taken in; it needs many more images than axes
 PER_AXIS = 8  # images an axis, at least
-BATCH = 16
 DISTANCES = ["mmd2", "a_distance", "frechet"]
 
 
@@ -82,9 +83,8 @@ def _patch_tokens(system: CGDSeg) -> Callable[[list[np.ndarray]], np.ndarray]:
     encoder = build_patch_encoder(frozen, system.input_size).eval()
 
     def encode(images: list[np.ndarray]) -> np.ndarray:
-        batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
-            return encoder(batch).mean((2, 3)).numpy()
+            return encoder(to_batch(images)).mean((2, 3)).numpy()
 
     return encode
 

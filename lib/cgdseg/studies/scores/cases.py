@@ -7,7 +7,7 @@ import pandas as pd
 
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import open_cache
-from cgdseg.labels import SCLERA
+from cgdseg.models.contract import sclera_of
 from cgdseg.models.inspect import trace
 from cgdseg.training.runs import segmenter_of
 
@@ -47,11 +47,18 @@ def predict_cases(cfg: Config, run: Run, cases: pd.DataFrame) -> list[Case]:
     pixels, truth = open_cache(cfg, segmenter.input_size), open_cache(cfg, cfg.evaluation.size)
     shown = []
     for case in cases.itertuples():
-        prob = segmenter.predict([pixels.images[pixels.row(case.image_id)]], cfg.evaluation.size)[0]
-        row = truth.row(case.image_id)
-        pixels_of = truth.images[row], prob, prob >= cfg.evaluation.threshold, truth.labels[row] == SCLERA
-        title = f"{case.case}: F1 {case.f1:.3f}".removeprefix(": ")
-        shown.append(Case(case.label, title, case.image_id, *pixels_of))
+        prob = sclera_of(segmenter, [pixels.image(case.image_id)], cfg.evaluation.size)[0]
+        shown.append(
+            Case(
+                label=case.label,
+                title=f"{case.case}: F1 {case.f1:.3f}".removeprefix(": "),
+                image_id=case.image_id,
+                image=truth.image(case.image_id),
+                prob=prob,
+                predicted=prob >= cfg.evaluation.threshold,
+                truth=truth.sclera([case.image_id])[0],
+            )
+        )
     return shown
 
 
@@ -59,5 +66,5 @@ def trace_run(cfg: Config, run: Run, image_id: str) -> tuple[np.ndarray, dict]:
     """One image (H, W, 3) at the run's input size, and every module's output on it (`systems.trace`)."""
     segmenter = segmenter_of(cfg, run, device="cpu")  # its outputs are drawn
     pixels = open_cache(cfg, segmenter.input_size)
-    image = np.array(pixels.images[pixels.row(image_id)])
+    image = np.array(pixels.image(image_id))
     return image, trace(segmenter.model, segmenter.to_batch([image]))

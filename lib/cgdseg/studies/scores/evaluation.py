@@ -2,18 +2,16 @@
 
 evaluate_runs(cfg) -> Tables: one row an image and run; F1 by threshold; counts of probabilities."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from cgdseg import loops
 from cgdseg.config.schema import Config, Run
-from cgdseg.data.cache import open_cache
+from cgdseg.data.cache import PixelCache, open_cache
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import part_ids
-from cgdseg.labels import SCLERA
+from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.scoring.ssbc import Scorer
@@ -36,9 +34,6 @@ class Tables(NamedTuple):
     protocols: pd.DataFrame
 
 
-Predictor = Callable[[list[str]], np.ndarray]  # image ids -> probabilities (B, H, W) at the size of scoring
-
-
 def evaluate_runs(cfg: Config) -> Tables:
     """Score every trained run on its validation and test images. Raises FileNotFoundError when none is trained."""
     return _stack([evaluate_run(cfg, run) for run in loops.bar(trained_runs(cfg), desc="runs")])
@@ -47,42 +42,39 @@ def evaluate_runs(cfg: Config) -> Tables:
 def evaluate_run(cfg: Config, run: Run) -> Tables:
     segmenter = segmenter_of(cfg, run)
     pixels = open_cache(cfg, segmenter.input_size)
-
-    def predict(ids: list[str]) -> np.ndarray:
-        return np.stack(segmenter.predict([pixels.images[pixels.row(i)] for i in ids], cfg.evaluation.size))
-
     named = {"run": run.name, **run.model_dump()}
     parts = {part: list(dict.fromkeys(part_ids(cfg, run.condition, part))) for part in ("val", "test")}
-    return _stack([score_images(cfg, predict, part, ids, named) for part, ids in parts.items()])
+    return _stack([score_images(cfg, segmenter, pixels, part, ids, named) for part, ids in parts.items()])
 
 
 def evaluate_references(cfg: Config) -> Tables:
     """Score what needs no training here on the test images: the release model, and predictors that learned nothing.
 
     Tables as those of `evaluate_runs`, without a seed; the names stand in `run`, `system` and `condition`."""
-    release, truth = load_segmenter(), open_cache(cfg, cfg.evaluation.size)
-    predictors = {"release": lambda image: release.predict([image])[0], **BASELINES}
+    pixels = open_cache(cfg, cfg.evaluation.size)
     ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
     found = []
-    for name, one in predictors.items():
-
-        def predict(ids: list[str], one=one) -> np.ndarray:
-            return np.stack([one(truth.images[truth.row(i)]) for i in ids])
-
-        found.append(score_images(cfg, predict, "test", ids, dict.fromkeys(["run", "system", "condition"], name)))
+    for name, predictor in {"release": load_segmenter(), **BASELINES}.items():
+        named = dict.fromkeys(["run", "system", "condition"], name)
+        found.append(score_images(cfg, predictor, pixels, "test", ids, named))
     return _stack(found)
 
 
-def score_images(cfg: Config, predict: Predictor, part: str, ids: list[str], named: dict) -> Tables:
-    """Score a predictor on images, a batch at a time; `named` is written into the scores, its run into all tables."""
+def score_images(
+    cfg: Config, predictor: Predictor, pixels: PixelCache, part: str, ids: list[str], named: dict
+) -> Tables:
+    """Score a predictor on images of `pixels`, a batch at a time.
+
+    `named` is written into the scores, its run into all tables."""
     people, truth = load_manifest(cfg).set_index("image_id")[ABOUT], open_cache(cfg, cfg.evaluation.size)
     table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(people, on="image_id")
     table["label"] = table.dataset.map(cfg.label)
     tally, scorer, step = Tally(cfg.evaluation.threshold), Scorer(), cfg.evaluation.batch_size
     for start in loops.bar(range(0, len(ids), step), desc=named["run"], leave=False):
         batch = table.iloc[start : start + step]
-        probs = predict(batch.image_id.tolist())
-        masks = np.stack([truth.labels[truth.row(i)] == SCLERA for i in batch.image_id])
+        images = [pixels.image(image_id) for image_id in batch.image_id]
+        probs = sclera_of(predictor, images, cfg.evaluation.size, step)
+        masks = truth.sclera(batch.image_id)
         tally.add(batch.label.tolist(), probs, masks)  # the one place where every prediction meets its truth
         for label, prob, mask in zip(batch.label, probs, masks, strict=True):
             if part == "test":

@@ -38,9 +38,9 @@ def test_prediction_is_the_models_probability_at_any_size(run_folder):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (60, 80, 3), np.uint8), rng.integers(0, 255, (30, 31, 3), np.uint8)]
     native = segmenter.predict(images)
-    assert [p.shape for p in native] == [(60, 80), (30, 31)]
+    assert [p.shape for p in native] == [(1, 60, 80), (1, 30, 31)]
     assert all(p.dtype == np.float32 and p.min() >= 0 and p.max() <= 1 for p in native)
-    assert all(p.shape == (300, 400) for p in segmenter.predict(images, (300, 400)))
+    assert all(p.shape == (1, 300, 400) for p in segmenter.predict(images, size=(300, 400)))
     alone = segmenter.predict(images[:1])[0]
     assert np.allclose(alone, native[0], atol=1e-6)
 

@@ -89,10 +89,10 @@ def test_zooms_fall_back_into_place(cfg):
     image = np.zeros((32, 48, 3), np.uint8)
     image[8:20, 10:30] = 255
     size = (64, 96)
-    plain = seeing.predict([image], size)[0]
-    once = remedies.zoomed_prediction(seeing, (1.0,))([image], size)[0]
+    plain = seeing.predict([image], size=size)[0]
+    once = remedies.Zoomed(seeing, (1.0,)).predict([image], size=size)[0]
     assert np.abs(once - plain).max() < 1e-3
-    often = remedies.zoomed_prediction(seeing, (0.8, 1.0, 1.25, 1.6))([image], size)[0]
+    often = remedies.Zoomed(seeing, (0.8, 1.0, 1.25, 1.6)).predict([image], size=size)[0]
     assert ((often > 0.5) ^ (plain > 0.5)).mean() < 0.03
     assert not np.array_equal(often, once)
 

@@ -14,7 +14,7 @@ from cgdseg.config import systems
 from cgdseg.models.cgdseg import CLIP_TEXT_TOWER
 from cgdseg.models.inspect import cost_table, parameter_counts, parameter_table, trace
 from cgdseg.models.layers import UPSAMPLERS, BedOfNails, Pyramid, fold_norms, resize, resize_aligned
-from cgdseg.models.registry import KINDS, build_system, offline_settings
+from cgdseg.models.registry import build_system, offline_settings
 from cgdseg.studies.anatomy.cgdseg import paper_counts, paper_size, shown_cgdseg
 from cgdseg.studies.claims.ledger import budget
 from cgdseg.training.losses import dice_bce
@@ -26,7 +26,7 @@ def paper() -> torch.nn.Module:
     return build_system(paper_size()).eval()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", systems.SYSTEMS)
 def test_contract(kind, tiny_systems):
     settings = tiny_systems[kind]
     model = build_system(settings)
@@ -41,18 +41,18 @@ def test_contract(kind, tiny_systems):
             assert parameter.grad is None, name
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", systems.SYSTEMS)
 def test_offline_settings_rebuild_the_same_shapes(kind, tiny_systems):
     model = build_system(tiny_systems[kind])
     again = build_system(offline_settings(tiny_systems[kind], model))
     assert {n: t.shape for n, t in model.state_dict().items()} == {n: t.shape for n, t in again.state_dict().items()}
 
 
-def test_every_kind_of_settings_has_a_builder_and_is_tested(tiny_systems, monkeypatch):
+def test_every_kind_of_settings_has_a_module_and_is_tested(tiny_systems, monkeypatch):
     kinds = {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(systems.System)[0])}
-    assert kinds == set(KINDS) == set(tiny_systems), "settings, KINDS and tiny_systems must name the same kinds"
-    monkeypatch.delitem(KINDS, "unet")
-    with pytest.raises(ValueError, match="unet has settings but no module: add it to KINDS"):
+    assert kinds == set(systems.SYSTEMS) == set(tiny_systems), "SYSTEMS and tiny_systems must name the same kinds"
+    monkeypatch.delattr("cgdseg.models.zoo.unet.build")
+    with pytest.raises(ValueError, match="zoo.unet, which builds the kind unet, has no build: add it"):
         build_system(tiny_systems["unet"])
 
 
@@ -157,7 +157,7 @@ def test_claims_are_compared_part_by_part(paper):
     assert abs(table["difference %"]["total"]) < 0.1 and table["difference %"]["LoRA"] < -70
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", systems.SYSTEMS)
 def test_cost_by_part_adds_up_to_the_whole(kind, tiny_systems):
     model = build_system(tiny_systems[kind])
     images = torch.rand(1, 3, *tiny_systems[kind].input_size)
@@ -207,7 +207,7 @@ def test_every_upsampling_doubles_and_differs(kind, tiny_cgdseg):
     assert not torch.allclose(*outputs, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", systems.SYSTEMS)
 def test_folded_norms_change_nothing(kind, tiny_systems):
     settings = tiny_systems[kind]
     model, images = build_system(settings), torch.rand(4, 3, *settings.input_size)
