@@ -161,42 +161,6 @@ def _ends(ends: tuple[float, float], prefix: str = "") -> dict[str, float]:
     return {f"{prefix}{name}": end for name, end in zip(("low", "high"), ends, strict=True)}
 
 
-def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFrame) -> str:
-    """`leakage.reported`, `same_images` and `by_exposure` in words."""
-    if reported.empty:
-        return "Nothing to compare: no condition of this config was trained under both protocols (splits.protocols)."
-    lines = [_read_pair(row, same.loc[row.Index], exposure) for row in reported.itertuples()]
-    clear = int((reported.low > 0).sum())
-    start = f"As published, F1 is reported higher in {(reported.inflation > 0).sum()} of {len(reported)} cases"
-    start += f"; in {clear} the interval of the inflation lies above zero." if clear else "; no interval excludes zero."
-    few = int(reported["honest subjects"].min())
-    caution = f" Only {few} people are tested apart: intervals from so few are too narrow." if few < 10 else ""
-    return start + caution + "\n\n" + "\n".join(lines)
-
-
-def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
-    """One system and test set: what is reported, what changes on the same images, and what that change may be."""
-    words = f"- {row.system} on {row.dataset}: the inflation is {_points(row.inflation, row.low, row.high)}. "
-    words += f"On the {same.images:,} images that both are tested on it is {_points(same.change, same.low, same.high)}"
-    words += f", p = {same.p:.2g}" if same.p == same.p else ""
-    if not same["subjects trained on"]:
-        return words + "; neither run trained on these people, so this is what more training data is worth."
-    words += f"; {100 * same['images trained on']:.0f} % of these images and {100 * same['subjects trained on']:.0f} % "
-    words += "of these people were in its training."
-    keys = (exposure.system == row.system) & (exposure.pair == row.pair) & (exposure.dataset == row.dataset)
-    image = exposure[keys & exposure["image itself low"].notna()]
-    if len(image):
-        seen = image.iloc[0]
-        worth = _points(seen["image itself"], seen["image itself low"], seen["image itself high"])
-        words += f" Where it had seen the very image, the change exceeds that where it knew the person only by {worth}."
-    return words
-
-
-def _points(value: float, low: float, high: float) -> str:
-    interval = f" ({100 * low:+.1f} to {100 * high:+.1f})" if low == low else ""
-    return f"{100 * value:+.1f} points{interval}"
-
-
 def leak_reported(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `leakage.reported`."""
     shown = table.rename(columns={"images": "published images", "subjects": "published subjects"})
@@ -221,3 +185,42 @@ def _leak(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     several = ["pair"] if table.pair.nunique() > 1 else []
     names = {name: name.replace("f1", "F1") for name in columns} | {"change": "change of F1", "effect": "effect size"}
     return table[[*several, *columns]].rename(columns=names).reset_index(drop=True)
+
+
+def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFrame) -> str:
+    """`reported`, `same_images` and `by_exposure` in words."""
+    if reported.empty:
+        return "Nothing to compare: no condition of this config was trained under both protocols (splits.protocols)."
+    clear, few = int((reported.low > 0).sum()), int(reported["honest subjects"].min())
+    sure = f"in {clear} the interval of the inflation lies above zero" if clear else "no interval excludes zero"
+    caution = f" Only {few} people are tested apart: intervals from so few are too narrow." if few < 10 else ""
+    lines = [_read_pair(row, same.loc[row.Index], exposure) for row in reported.itertuples()]
+    return (
+        f"As published, F1 is reported higher in {(reported.inflation > 0).sum()} of {len(reported)} cases; {sure}."
+        f"{caution}\n\n" + "\n".join(lines)
+    )
+
+
+def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
+    """One system and test set: what is reported, what changes on the same images, and what that change may be."""
+    p = f", p = {same.p:.2g}" if same.p == same.p else ""
+    found = (
+        f"- {row.system} on {row.dataset}: the inflation is {_points(row.inflation, row.low, row.high)}. On the "
+        f"{same.images:,} images that both are tested on it is {_points(same.change, same.low, same.high)}{p}"
+    )
+    if not same["subjects trained on"]:
+        return f"{found}; neither run trained on these people, so this is what more training data is worth."
+    images, people = (100 * same[f"{what} trained on"] for what in ("images", "subjects"))
+    mine = exposure[(exposure.system == row.system) & (exposure.pair == row.pair) & (exposure.dataset == row.dataset)]
+    seen = [
+        " Where it had seen the very image, the change exceeds that where it knew the person only by "
+        f"{_points(image['image itself'], image['image itself low'], image['image itself high'])}."
+        for _, image in mine[mine["image itself low"].notna()].iterrows()
+    ]
+    known = f"{images:.0f} % of these images and {people:.0f} % of these people were in its training"
+    return f"{found}; {known}.{''.join(seen)}"
+
+
+def _points(value: float, low: float, high: float) -> str:
+    interval = f" ({100 * low:+.1f} to {100 * high:+.1f})" if low == low else ""
+    return f"{100 * value:+.1f} points{interval}"

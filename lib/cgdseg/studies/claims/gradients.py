@@ -94,8 +94,8 @@ def first_step(evidence: Evidence, of: str) -> Found:
         layer = Adapted(alpha=alpha)
         layer.learn()
         sizes.append(getattr(layer, of).grad.norm().item())
-    said = f"the gradient's length is {sizes[0]:.3g} against {sizes[1]:.3g}"
-    said += "" if sizes[1] else ": with B = 0, A has no gradient to scale at the first step"
+    nil = "" if sizes[1] else ": with B = 0, A has no gradient to scale at the first step"
+    said = f"the gradient's length is {sizes[0]:.3g} against {sizes[1]:.3g}{nil}"
     return Found(sizes[0] / sizes[1] if sizes[1] else 0.0, said)
 
 

@@ -102,9 +102,12 @@ def read_blame(table: pd.DataFrame) -> str:
             silent.append(changed)
         else:
             (right if single.idxmax() == changed else wrong).append(changed)
-    text = f"The factor that was really changed gets the most blame in {len(right)} of {len(right) + len(wrong)} cases"
-    text += f" (not for {', '.join(wrong)})." if wrong else "."
-    return text + (f" Changing {' or '.join(silent)} costs this run less than a point." if silent else "")
+    missed = f" (not for {', '.join(wrong)})" if wrong else ""
+    quiet = f" Changing {' or '.join(silent)} costs this run less than a point." if silent else ""
+    return (
+        f"The factor that was really changed gets the most blame in {len(right)} of {len(right) + len(wrong)} cases"
+        f"{missed}.{quiet}"
+    )
 
 
 def read_temperature(table: pd.DataFrame) -> str:

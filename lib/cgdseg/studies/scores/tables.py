@@ -60,17 +60,23 @@ def calibration(scores: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     together. "said - found" is the mean probability of that foreground less the share of sclera in it: above zero,
     too bold."""
     test = of_test(scores)
-    table = several_means(test, BY, {"ece_foreground": "ECE fg"})
+    images = several_means(test, BY, {"ece_foreground": "ECE fg"}).set_index(BY)
     means = test.groupby(BY)[["brier", "brier_foreground", "ece", "empty"]].mean()
     bins = reliability(levels)
     bins = bins[bins.low >= FOREGROUND - 1e-9]
-    sums = bins.assign(over=(bins.said - bins.found) * bins.pixels).groupby(BY)[["over", "pixels"]].sum()
-    pooled = bins.groupby(BY).apply(lambda rows: calibration_error(rows), include_groups=False)
-    more = {"Brier": means.brier, "Brier fg": means.brier_foreground, "ECE": means.ece}
-    rest = {"pooled": pooled, "said - found": sums.over / sums.pixels, "empty %": 100 * means["empty"]}
-    left, right = (pd.DataFrame(columns) for columns in (more, rest))
-    kept = [name for name in table if name.startswith("ECE")]
-    return table[[*BY, *kept, "images"]].join(right, on=BY).join(left, on=BY)[[*BY, *left, *kept, *right, "images"]]
+    bins = bins.assign(over=(bins.said - bins.found) * bins.pixels).groupby(BY)
+    together = bins[["over", "pixels"]].sum()
+    columns = {
+        "Brier": means.brier,
+        "Brier fg": means.brier_foreground,
+        "ECE": means.ece,
+        **images[["ECE fg", "ECE fg low", "ECE fg high"]],
+        "pooled": bins.apply(calibration_error, include_groups=False),
+        "said - found": together.over / together.pixels,
+        "empty %": 100 * means["empty"],
+        "images": images.images,
+    }
+    return pd.DataFrame(columns).loc[images.index].reset_index()
 
 
 def reliability(levels: pd.DataFrame) -> pd.DataFrame:

@@ -115,10 +115,11 @@ def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
         for row in found.sort_values("change", key=abs, ascending=False).itertuples()
     ]
     pairs = f"{len(rows)} pair{'' if len(rows) == 1 else 's'}"
-    start = f"Of {pairs} {len(found)} differ on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
-    if people and 2 / 2.0**people * len(rows) > level:
-        start += f"; with {people} people no test of {pairs} could show more, so read the intervals"
-    return start + (":\n\n" + "\n".join(lines) if lines else ".")
+    few = people and 2 / 2.0**people * len(rows) > level
+    caution = f"; with {people} people no test of {pairs} could show more, so read the intervals" if few else ""
+    listed = ":\n\n" + "\n".join(lines) if lines else "."
+    where = f"on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
+    return f"Of {pairs} {len(found)} differ {where}{caution}{listed}"
 
 
 def read_seeds(table: pd.DataFrame) -> str:
