@@ -15,7 +15,7 @@ from cgdseg.scoring.statistics import Sample, crossed_interval, interval, subjec
 from cgdseg.studies.anatomy import measured
 from cgdseg.studies.gap import intervals
 from cgdseg.studies.scores import cases as scores_cases
-from cgdseg.studies.scores import evaluation, tables
+from cgdseg.studies.scores import evaluation, summaries, tables
 from cgdseg.training import loop, runs
 
 
@@ -40,7 +40,7 @@ def test_every_image_is_scored_once_a_run(evaluated):
 
 def test_the_summary_agrees_with_its_rows(evaluated):
     _, scores, _ = evaluated
-    summary = tables.mean_scores(scores)
+    summary = summaries.mean_scores(scores)
     for row in summary.itertuples():
         mine = scores[(scores.run == row.run) & (scores.part == row.part) & (scores.label == row.dataset)]
         assert row.f1 == pytest.approx(mine.f1.mean()) and row.images == len(mine)
@@ -130,7 +130,7 @@ def test_gaps_are_the_slides_arithmetic(tiny_config):
 
 
 def test_a_run_that_knows_the_test_people_is_not_the_best(tiny_config, monkeypatch):
-    monkeypatch.setattr(tables, "trained_runs", lambda cfg: cfg.runs())
+    monkeypatch.setattr(summaries, "trained_runs", lambda cfg: cfg.runs())
     conditions = {"synthetic": ("Drawn",), "leaky": ("Drawn",)}
     cfg = tiny_config.model_copy(
         update={
@@ -140,8 +140,8 @@ def test_a_run_that_knows_the_test_people_is_not_the_best(tiny_config, monkeypat
     )
     rows = [(run.name, run.system, run.condition, "test", "Photos", 0.5, 10) for run in cfg.runs()]
     summary = summary_of(rows).assign(f1=[0.5, 0.9, 0.6, 0.8])
-    assert tables.best_run(cfg, summary).name == "unet-synthetic-42"
-    assert tables.best_run(cfg, summary[summary.condition == "leaky"]).name == "cgdseg-leaky-42"
+    assert summaries.best_run(cfg, summary).name == "unet-synthetic-42"
+    assert summaries.best_run(cfg, summary[summary.condition == "leaky"]).name == "cgdseg-leaky-42"
 
 
 def test_intervals_resample_people(tiny_config):
@@ -170,7 +170,7 @@ def test_references_are_scored_like_runs_and_differ(tiny_config):
     table = evaluation.evaluate_references(tiny_config).scores
     assert table.groupby("run").size().to_dict() == {"ellipse": 12, "release": 12, "threshold": 12}
     assert table.f1.between(0, 1).all() and table.groupby("run").f1.mean().nunique() == 3
-    grid = tables.side_by_side(tables.mean_scores(table)).set_index("run")["Photos"]
+    grid = tables.side_by_side(summaries.mean_scores(table)).set_index("run")["Photos"]
     assert grid.to_dict() == pytest.approx(table.groupby("run").f1.mean().to_dict())
     assert table[table.run == "threshold"].f1.mean() > 0.5  # the drawn eyes are white on skin
 

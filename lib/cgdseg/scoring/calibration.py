@@ -30,7 +30,7 @@ def count_levels(probs: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def reliability_of(levels: np.ndarray) -> pd.DataFrame:
-    """The table of `reliability` from counted levels."""
+    """The table of `reliability_of_pixels`, in tenths, from counted levels."""
     return _table(*_tenths(levels).T)
 
 

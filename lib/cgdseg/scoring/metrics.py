@@ -33,11 +33,11 @@ def count_pixels(probs: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -
 
 def scores(counts: pd.DataFrame) -> pd.DataFrame:
     """F1, IoU, precision, recall and MAE, row by row, from `count_pixels`."""
-    columns = overlap(counts["tp"], counts["fp"], counts["fn"]) | {"mae": counts["error"] / counts["pixels"]}
+    columns = overlap_scores(counts["tp"], counts["fp"], counts["fn"]) | {"mae": counts["error"] / counts["pixels"]}
     return pd.DataFrame(columns, index=counts.index)
 
 
-def overlap(tp, fp, fn) -> dict[str, np.ndarray]:
+def overlap_scores(tp, fp, fn) -> dict[str, np.ndarray]:
     """F1, IoU, precision and recall of true positives, false positives and false negatives, element by element."""
     return {
         "f1": ratio(2 * tp, 2 * tp + fp + fn),
@@ -60,7 +60,7 @@ def f1_by_threshold(probs: np.ndarray, truth: np.ndarray, thresholds: np.ndarray
         bins = np.searchsorted(edges, prob.ravel(), side="right") - 1  # probability >= thresholds[bin - 1]
         counts = [np.bincount(bins[chosen.ravel()], minlength=len(edges) - 1) for chosen in (mask, ~mask)]
         tp, fp = reaching(np.stack(counts))[:, 1:]
-        curves.append(overlap(tp, fp, mask.sum() - tp)["f1"])
+        curves.append(overlap_scores(tp, fp, mask.sum() - tp)["f1"])
     return np.stack(curves)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.data.images import resize_image, resize_labels
-from cgdseg.scoring.metrics import overlap, ratio, reaching
+from cgdseg.scoring.metrics import overlap_scores, ratio, reaching
 
 WHITE = 255  # what the evaluator takes for sclera in a mask; 254 and 1 are background
 MOST_PIXELS = 2**23  # OpenCV counts in single precision, which is exact up to 2**24
@@ -51,7 +51,7 @@ def count_values(binary: np.ndarray, probability: np.ndarray, truth: np.ndarray)
 def binary_scores(counts: np.ndarray) -> pd.DataFrame:
     """F1, IoU, Precision and Recall of binary masks, a row for each of N `count_values` (N, 2, 2, 256); 0/0 is 0."""
     (_, fn), (fp, tp) = np.moveaxis(counts.sum(axis=-1), 0, -1)
-    return pd.DataFrame(overlap(tp, fp, fn)).set_axis(["F1", "IoU", "Precision", "Recall"], axis=1)
+    return pd.DataFrame(overlap_scores(tp, fp, fn)).set_axis(["F1", "IoU", "Precision", "Recall"], axis=1)
 
 
 def precision_recall_of_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,9 +26,9 @@ COSTS = ["parameters", "trainable", "training minutes", "ms an image"]
 
 
 def compare_trainings(cfg: Config, summary: pd.DataFrame, references: pd.DataFrame, n_timed: int = 8) -> pd.DataFrame:
-    """A row a run and test set: COLUMNS, then COSTS; what needed no training here comes last, with what is known of it.
+    """A row a run and test set: SCORE_COLUMNS, then COSTS; what needed no training comes last, with what is known of it.
 
-    summary, references: `evaluation.cross_domain` of scores.csv and of references.csv. F1 is the mean over images with
+    summary, references: `summaries.mean_scores` of scores.csv and of references.csv. F1 is the mean over images with
     a 95 % interval over subjects. ms an image: one image at a time on this machine, the median of `n_timed`."""
     runs = {run.name: run for run in trained_runs(cfg)}
     images = sample_images(cfg, n_timed)
@@ -84,7 +84,7 @@ def median_milliseconds(predictor: Predictor, images: list[np.ndarray]) -> float
 
 
 def read_comparison(table: pd.DataFrame) -> str:
-    """`comparison.compare`: which training does best on each test set, and what is within its interval."""
+    """`compare_trainings`: which training does best on each test set, and what is within its interval."""
     lines = []
     for dataset, rows in table.groupby("dataset", sort=False):
         trained = rows[rows.seed.notna()].sort_values("f1", ascending=False)
@@ -105,7 +105,7 @@ def _between(row: pd.Series) -> str:
 
 
 def read_costs(table: pd.DataFrame) -> str:
-    """`comparison.compare`: the span of what trainings cost."""
+    """`compare_trainings`: the span of what trainings cost."""
     runs = table[table.seed.notna()].drop_duplicates("run")
     if runs["training minutes"].isna().all():
         return "No history of a training is left, so its minutes are unknown."

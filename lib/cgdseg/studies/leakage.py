@@ -18,7 +18,7 @@ EXPOSURES = {  # of a run to a test image, from most to least
     "": "trained on neither",
 }
 KEYS = ["system", "pair", "dataset"]
-IMAGES = [*KEYS, "image_id", "subject", "honest", "published", "exposure", "person"]
+PAIRED = [*KEYS, "image_id", "subject", "honest", "published", "exposure", "person"]
 SIDES = [f"{side} {what}" for side in ("honest", "published") for what in ("f1", "low", "high")]
 REPORTED = [*KEYS, "images", "subjects", *SIDES, "honest images", "honest subjects", "inflation", "low", "high"]
 MEASURED = ["images", "subjects", "honest f1", "published f1", "change", "low", "high"]
@@ -59,11 +59,11 @@ def paired_scores(scores: pd.DataFrame, splits: pd.DataFrame, cfg: Config) -> pd
         table["exposure"] = table.image_id.map(own.set_index("image_id").part).fillna("").map(EXPOSURES)
         known = set(table.subject[table.exposure == EXPOSURES["train"]])
         tables.append(table.assign(pair=f"{published} / {honest}", person=table.subject.isin(known)))
-    return pd.concat(tables, ignore_index=True)[IMAGES] if tables else pd.DataFrame(columns=IMAGES)
+    return pd.concat(tables, ignore_index=True)[PAIRED] if tables else pd.DataFrame(columns=PAIRED)
 
 
 def reported(table: pd.DataFrame) -> pd.DataFrame:
-    """What each protocol would report of its run, and the inflation between the two (`side_by_side` in).
+    """What each protocol would report of its run, and the inflation between the two (`paired_scores` in).
 
     As published: the mean over all images; honest: over the people kept apart. Both are resampled together, by people,
     so that the interval of the inflation knows that the second are part of the first."""
@@ -89,7 +89,7 @@ def _as_reported(group: pd.DataFrame) -> dict:
 
 def same_images(table: pd.DataFrame) -> pd.DataFrame:
     """Both runs on the images that both are tested on: the difference, its interval, a permutation p and effect size,
-    and how much of these images and people the published run trained on (`side_by_side` in).
+    and how much of these images and people the published run trained on (`paired_scores` in).
 
     The difference holds what leaked, and also what a run gains by training on more people, in more steps."""
     return _by_set(table[table.honest.notna()], _on_the_same, ON_SAME_IMAGES)
@@ -162,21 +162,21 @@ def _ends(ends: tuple[float, float], prefix: str = "") -> dict[str, float]:
 
 
 def leak_reported(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `leakage.reported`."""
+    """The rows of `reported`."""
     shown = table.rename(columns={"images": "published images", "subjects": "published subjects"})
     sides = [f"{side} {what}" for side in ("honest", "published") for what in ("f1", "low", "high", "images")]
     return _leak(shown, ["system", "dataset", *sides, "honest subjects", "inflation", "low", "high"])
 
 
 def leak_same(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `leakage.same_images`; shares are in per cent."""
+    """The rows of `same_images`; shares are in per cent."""
     shares = {f"% of {what} trained on": 100 * table[f"{what} trained on"] for what in ("images", "subjects")}
     columns = ["images", "subjects", "honest f1", "published f1", "change", "low", "high", "p", "effect", *shares]
     return _leak(table.assign(**shares), ["system", "dataset", *columns])
 
 
 def leak_exposure(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `leakage.by_exposure`."""
+    """The rows of `by_exposure`."""
     return _leak(table, [name for name in table.columns if name != "pair"])
 
 

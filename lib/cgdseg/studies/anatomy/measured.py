@@ -10,7 +10,7 @@ from cgdseg.scoring.statistics import crossed_interval
 
 
 def read_transfer(table: pd.DataFrame) -> str:
-    """A study of benchmarks/transfer.py (`tables.transfer`) in words."""
+    """A study of benchmarks/transfer.py (`transfer`) in words."""
     base, rest, judged = table.iloc[0], table.iloc[1:], table.columns[1]
     lines = [
         f"- {row.variant}: {100 * row.change:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
@@ -23,7 +23,7 @@ def read_transfer(table: pd.DataFrame) -> str:
 
 
 def read_language(table: pd.DataFrame) -> str:
-    """What language brings over random text in the same form of grounding (`tables.transfer`, a baseline each)."""
+    """What language brings over random text in the same form of grounding (`transfer`, a baseline each)."""
     helped, harmed = table[table.low > 0], table[table.high < 0]
     if helped.empty and harmed.empty:
         widest = 100 * table[["low", "high"]].abs().to_numpy().max()

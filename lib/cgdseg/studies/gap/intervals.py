@@ -1,7 +1,7 @@
 """What is lost between the eyes a run was trained on and real ones: the slides' tables with intervals, and the eyes
 that the closer looks of notebook 5 are about.
 
-In: tables of scores (an image a row) and of `evaluation.domain_gap`. Out: the same tables with low and high."""
+In: tables of scores (an image a row) and of `summaries.mean_scores`. Out: the same tables with low and high."""
 
 import numpy as np
 import pandas as pd

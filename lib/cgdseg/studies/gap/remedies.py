@@ -1,6 +1,6 @@
 """What may close a domain gap without another training, each with what it looks at and what it costs.
 
-compare(cfg, run, eyes) -> F1 of every real test image under every remedy, scored as notebook 4 scores it."""
+compare_remedies(cfg, run, eyes) -> F1 of every real test image under every remedy, scored as notebook 4 scores it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -26,10 +26,10 @@ from cgdseg.scoring.calibration import LEAST_PROBABILITY, calibration_error, fit
 from cgdseg.scoring.metrics import f1_by_threshold
 from cgdseg.scoring.statistics import Sample, interval
 from cgdseg.scoring.tally import THRESHOLDS
-from cgdseg.studies.scores.tables import people_apart
+from cgdseg.studies.scores.summaries import people_apart
 from cgdseg.training.runs import read_history, segmenter_of
 
-NOTHING, IMAGES, LABELS = "nothing of the target", "target images", "target labels"
+NOTHING, TARGET_IMAGES, TARGET_LABELS = "nothing of the target", "target images", "target labels"
 ZOOMS = (0.8, 1.0, 1.25, 1.6)  # of test-time augmentation
 FDA_BAND = 0.02  # half side of the low frequencies that are swapped, of the image's shorter side (the paper: 0.01-0.09)
 REFERENCES = 40  # source images that histograms and spectra are taken from
@@ -105,8 +105,8 @@ def remedies_for(
         Remedy("threshold of the source", NOTHING, segmenter, best_threshold(source_probs, source.sclera)),
         Remedy("mirrored as well", NOTHING, twice, usual),
         Remedy("mirrored and at four zooms", NOTHING, Zoomed(twice, ZOOMS), usual),
-        Remedy("histograms of the source", IMAGES, Changed(segmenter, histogram_matcher(references)), usual),
-        Remedy("Fourier adaptation", IMAGES, Changed(segmenter, fourier_adapter(references)), usual),
+        Remedy("histograms of the source", TARGET_IMAGES, Changed(segmenter, histogram_matcher(references)), usual),
+        Remedy("Fourier adaptation", TARGET_IMAGES, Changed(segmenter, fourier_adapter(references)), usual),
     ]
     start = time.perf_counter()
     unlabelled, whose = unlabelled_images(cfg, segmenter, dataset)
@@ -114,9 +114,9 @@ def remedies_for(
     if adapted is not None:
         seconds = time.perf_counter() - start
         name = f"batch-norm statistics ({whose} images)"
-        found.append(Remedy(name, IMAGES, adapted, usual, seconds))
+        found.append(Remedy(name, TARGET_IMAGES, adapted, usual, seconds))
     best = best_threshold(target[1], target[0].sclera)
-    return [*found, Remedy("best threshold (oracle)", LABELS, segmenter, best)]
+    return [*found, Remedy("best threshold (oracle)", TARGET_LABELS, segmenter, best)]
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Zoomed:
 
 
 def best_threshold(probs: np.ndarray, sclera: np.ndarray) -> float:
-    """The one of `evaluation.THRESHOLDS` with the highest mean F1; the middle one of several equals."""
+    """The one of `tally.THRESHOLDS` with the highest mean F1; the middle one of several equals."""
     means = f1_by_threshold(probs, sclera, THRESHOLDS).mean(axis=0)
     best = np.flatnonzero(means >= means.max() - 1e-12)
     return float(THRESHOLDS[best[len(best) // 2]])
@@ -248,7 +248,7 @@ def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFr
     """The same images under the other conditions of the run's system and seed, from notebook 4's scores.
 
     A condition that trains on the people it is tested on is no remedy, and left out.
-    Rows as those of `compare`; the seconds are those of the whole training."""
+    Rows as those of `compare_remedies`; the seconds are those of the whole training."""
     mine = scores[(scores.part == "test") & (scores.system == run.system) & (scores.seed == run.seed)]
     mine = people_apart(cfg, mine)
     tables = []
@@ -256,7 +256,7 @@ def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFr
         sets = [cfg.datasets[name] for name in cfg.conditions[condition]]
         real = any(dataset.domain == "real" and not dataset.test_only for dataset in sets)
         known = eyes[["label", "image_id", "subject"]].merge(rows[["image_id", "f1"]], on="image_id")
-        about = {"remedy": f"trained on {condition}", "looks_at": LABELS if real else NOTHING}
+        about = {"remedy": f"trained on {condition}", "looks_at": TARGET_LABELS if real else NOTHING}
         other = Run(system=run.system, condition=condition, seed=run.seed)
         spent = read_history(paths.run_dir(segmenter_of(cfg, other, "cpu").name)).seconds.sum()
         tables.append(known.assign(**about, seconds=spent, ms=np.nan))

@@ -45,7 +45,7 @@ def read_closed(closed: pd.DataFrame) -> str:
 
 
 def read_distances(table: pd.DataFrame, gaps: pd.Series) -> str:
-    """`shift.compare`, with the gap of each dataset beside it (`gaps`, by dataset)."""
+    """`shift.compare_domains`, with the gap of each dataset beside it (`gaps`, by dataset)."""
     lines = []
     for row in table[table.p.notna()].itertuples():
         beyond = [name for name, far in (
@@ -111,7 +111,7 @@ def read_blame(table: pd.DataFrame) -> str:
 
 
 def read_temperature(table: pd.DataFrame) -> str:
-    """The calibration part of `remedies.compare`."""
+    """The calibration part of `remedies.compare_remedies`."""
     words = [f"from {row['error']:.3f} to {row['error after']:.3f} on {row['label']}" for _, row in table.iterrows()]
     better = int((table["error after"] < table["error"]).sum())
     return (
@@ -122,7 +122,7 @@ def read_temperature(table: pd.DataFrame) -> str:
 
 
 def read_remedies(table: pd.DataFrame, ladder: pd.DataFrame) -> str:
-    """`remedies.changes` and `ladder.summary`: the best of each kind, and the people that do as much."""
+    """`remedies.remedy_changes` and `ladder.summary`: the best of each kind, and the people that do as much."""
     lines = []
     for name, rows in table[table.remedy != "none"].groupby("dataset", sort=False):
         parts = []

@@ -25,8 +25,8 @@ class Tables(NamedTuple):
     """What evaluation finds out, as four tables.
 
     scores: run, system, condition, seed, part, image_id, ABOUT it, label, tp, fp, fn, error, pixels, and every score of
-    `scoring.EVERY_SCORE`, a row an image; sweep: run, part, dataset, threshold, f1; levels: run, part, dataset, level,
-    pixels, found, said (`scoring.Tally`); protocols: test images as competitions score them (`ssbc.Scorer`)."""
+    `tally.EVERY_SCORE`, a row an image; sweep: run, part, dataset, threshold, f1; levels: run, part, dataset, level,
+    pixels, found, said (`tally.Tally`); protocols: test images as competitions score them (`ssbc.Scorer`)."""
 
     scores: pd.DataFrame
     sweep: pd.DataFrame

@@ -16,7 +16,7 @@ def _percents(row: pd.Series) -> str:
 
 
 def read_scores(summary: pd.DataFrame, best: str) -> str:
-    """The test scores of `evaluation.cross_domain` in words."""
+    """The test scores of `summaries.mean_scores` in words."""
     test = summary[summary.part == "test"]
     mine = test[test.run == best]
     lines = [f"{_percents(row)} on {row.dataset}, {row.subjects} people" for _, row in mine.iterrows()]
@@ -35,7 +35,7 @@ def read_scores(summary: pd.DataFrame, best: str) -> str:
 
 
 def read_references(untrained: pd.DataFrame, summary: pd.DataFrame, release: str = "release") -> str:
-    """What needed no training here beside what did: summaries of `evaluation.cross_domain` in words."""
+    """What needed no training here beside what did: summaries of `summaries.mean_scores` in words."""
     test = summary[summary.part == "test"]
     naive = untrained[untrained.run != release].groupby("dataset").f1.max()
     lines = []
@@ -72,7 +72,7 @@ def read_borders(test: pd.DataFrame, best: str) -> str:
 
 
 def read_calibration(table: pd.DataFrame) -> str:
-    """`score_tables.calibration` in words; a per cent is where bold and shy begin."""
+    """`tables.calibration` in words; a per cent is where bold and shy begin."""
     over = table["said - found"]
     bold, shy = table[over > 0.01], table[over < -0.01]
     worst, least = table.loc[table["ECE fg"].idxmax()], table.loc[table["ECE fg"].idxmin()]
@@ -104,7 +104,7 @@ def read_thresholds(sweep: pd.DataFrame, chosen: float) -> str:
 
 
 def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
-    """`score_tables.differences` in words, those of its first dataset; p is held against `level`."""
+    """`tables.differences` in words, those of its first dataset; p is held against `level`."""
     if table.empty:
         return "There are no two runs that differ in one thing only, so there is nothing to compare."
     rows = table[table.dataset == table.dataset.iloc[0]]
@@ -123,7 +123,7 @@ def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
 
 
 def read_seeds(table: pd.DataFrame) -> str:
-    """`score_tables.seeds` in words."""
+    """`tables.seeds` in words."""
     if table.seeds.max() < 2:
         return "One seed was trained, so how far chance in training moves these scores is not known from this report."
     row = table.loc[table["sd"].idxmax()]
@@ -134,7 +134,7 @@ def read_seeds(table: pd.DataFrame) -> str:
 
 
 def read_people(table: pd.DataFrame, best: str) -> str:
-    """`score_tables.people` of one run in words."""
+    """`tables.people` of one run in words."""
     lines = []
     for name, rows in table[table.run == best].groupby("dataset", sort=False):
         hard, easy = rows.loc[rows.f1.idxmin()], rows.loc[rows.f1.idxmax()]
@@ -144,7 +144,7 @@ def read_people(table: pd.DataFrame, best: str) -> str:
 
 
 def read_associations(table: pd.DataFrame) -> str:
-    """`score_tables.associations` of one run in words: those whose interval leaves out zero."""
+    """`tables.associations` of one run in words: those whose interval leaves out zero."""
     sure = table[(table.low > 0) | (table.high < 0)]
     lines = [
         f"- {row.dataset}: {'higher' if row.rho > 0 else 'lower'} scores go with higher {row.factor} "
@@ -156,7 +156,7 @@ def read_associations(table: pd.DataFrame) -> str:
 
 
 def read_protocols(table: pd.DataFrame, best: str) -> str:
-    """One run's scores by protocol (`score_tables.protocols`) in words."""
+    """One run's scores by protocol (`tables.protocols`) in words."""
     row = table[(table.run == best) & (table.dataset == "overall")].iloc[0]
     binary = {name: row[name] for name in table if name.startswith("F1, ")}
     high, low = max(binary, key=binary.get), min(binary, key=binary.get)
