@@ -26,7 +26,7 @@ COSTS = ["parameters", "trainable", "training minutes", "ms an image"]
 
 
 def compare_trainings(cfg: Config, summary: pd.DataFrame, references: pd.DataFrame, n_timed: int = 8) -> pd.DataFrame:
-    """A row a run and test set: SCORE_COLUMNS, then COSTS; what needed no training comes last, with what is known of it.
+    """A row a run and test set: SCORE_COLUMNS, then COSTS; what needed no training comes last, as far as known.
 
     summary, references: `summaries.mean_scores` of scores.csv and of references.csv. F1 is the mean over images with
     a 95 % interval over subjects. ms an image: one image at a time on this machine, the median of `n_timed`."""
