@@ -31,6 +31,7 @@ from cgdseg.report import jobs, pages, runner
 from cgdseg.report.outputs import Outputs
 from cgdseg.training import resume
 from cgdseg.training.session import new_learner, start_accelerator
+from cgdseg.training.stages import Segmentation
 
 NOBODY = 65534
 AS_ROOT = os.geteuid() == 0 and shutil.which("mount") is not None
@@ -104,7 +105,9 @@ def checkpoint(home):
 
 def training_state(home):
     cfg = load_config(home / "toy.yaml")
-    learner = new_learner(start_accelerator(Training()), cfg.systems["unet"], Training(), seed=0)
+    learner = new_learner(
+        start_accelerator(Training()), Segmentation(cfg.systems["unet"], Training()), Training(), seed=0
+    )
     return lambda version: resume.save_progress(
         home / "run", "mark", learner, resume.Progress(version, [{"epoch": version, "val_f1": 0.5}]), True
     )

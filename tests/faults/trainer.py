@@ -17,6 +17,7 @@ from cgdseg import files, paths
 from cgdseg.config.schema import Config, Run
 from cgdseg.models import weights as checkpoints
 from cgdseg.training import loop, runs
+from cgdseg.training.resume import read_history
 
 COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
 CONTEXT = multiprocessing.get_context("forkserver")  # one import of torch for all of them, and no threads inherited
@@ -62,7 +63,7 @@ class Trainer:
         return sum(n - 1 for epoch, n in Counter(self.said()).items() if epoch.isdigit())
 
     def result(self) -> tuple[dict[str, torch.Tensor], list]:
-        history = runs.read_history(self.folder)[COMPARED]
+        history = read_history(self.folder)[COMPARED]
         return checkpoints.load(self.folder / "best.safetensors")[0], history.to_numpy().tolist()
 
     def differs(self, expected: tuple) -> list[str]:

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from cgdseg.cli.shared import app
 from cgdseg.folders.pairing import BINARY, PROBABILITIES
 from cgdseg.folders.predict import predict_folder
-from cgdseg.folders.score import score_folders
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.weights import BrokenCheckpoint
 from cgdseg.training import loop, runs
@@ -77,16 +76,6 @@ def test_two_images_of_one_stem_are_refused_before_anything_is_written(run_folde
     assert not (home / "out").exists()
 
 
-def test_scores_of_perfect_and_missing_predictions(tiny_config, home):
-    truth, found = home / "Photos" / "Masks", home / "found"
-    found.mkdir()
-    for path in sorted(truth.iterdir())[:-1]:
-        cv2.imwrite(str(found / path.name), cv2.imread(str(path)))
-    table = score_folders(found, truth)
-    assert (table.f1.dropna() == 1).all() and table.f1.notna().sum() == 11
-    assert "no prediction" in table[table.f1.isna()].problem.item()
-
-
 def test_an_altered_run_is_refused(run_folder):
     path = run_folder / "best.safetensors"
     raw = bytearray(path.read_bytes())
@@ -119,18 +108,6 @@ def test_the_command_line_names_bad_input(run_folder, photos, home):
     assert len(list((home / "out" / BINARY).iterdir())) == 12
     missing = invoke("predict", "--run", run_folder, "--images", home / "nowhere", "--out", home / "out")
     assert missing.exit_code == 1 and "nowhere" in missing.output and "Traceback" not in missing.output
-
-
-def test_scores_tell_people_apart_who_name_their_images_alike(home):
-    white, black = np.full((20, 20), 255, np.uint8), np.zeros((20, 20), np.uint8)
-    for folder, anna, bert in (("truth", white, white), ("found", white, black)):
-        for person, mask in (("anna", anna), ("bert", bert)):
-            (home / folder / person).mkdir(parents=True)
-            cv2.imwrite(str(home / folder / person / "1.png"), mask)
-    table = score_folders(home / "found", home / "truth").set_index("file").f1
-    assert table["anna/1.png"] == 1 and table["bert/1.png"] == 0
-    flat = score_folders(home / "found", home / "truth" / "anna")  # no folders to tell them apart
-    assert "2 predictions" in flat.problem.item()
 
 
 def test_predictions_may_lie_in_the_folder_of_the_images(run_folder, photos):

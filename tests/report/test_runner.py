@@ -33,16 +33,6 @@ FAULTS = {
 }
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A toy project folder; kernels see it through the environment."""
-    monkeypatch.setattr(paths, "HOME", tmp_path)
-    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
-    monkeypatch.setenv("CGDSEG_HOME", str(tmp_path))
-    (tmp_path / "toy.yaml").write_text(toys.CONFIG)
-    return tmp_path
-
-
 def job(home, *sources, name="07_toy", given=None, **words):
     path = toys.write_notebook(home / f"notebooks/{name}.ipynb", *sources, **words)
     return jobs.make_job(path, home / "toy.yaml", given)

@@ -24,6 +24,7 @@ from cgdseg.training import session as training_session
 from cgdseg.training.loop import train
 from cgdseg.training.runs import run_folder
 from cgdseg.training.session import optimizer_for
+from cgdseg.training.stages import Segmentation
 
 COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
 
@@ -146,8 +147,8 @@ def test_averaged_weights_are_what_the_formula_says(tiny_unet):
 
 def test_patience_ends_a_training_that_no_longer_improves(tiny_config, run, monkeypatch):
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
-    validate = loop.validate
-    monkeypatch.setattr(loop, "validate", lambda *words: validate(*words) | {"val_f1": next(scores)})
+    scored = Segmentation.scores
+    monkeypatch.setattr(Segmentation, "scores", lambda *words: scored(*words) | {"val_f1": next(scores)})
     cfg = with_training(tiny_config, epochs=5, patience=2)
     history = train(cfg, run)
     assert history.val_f1.tolist() == [0.1, 0.5, 0.4, 0.3]
@@ -156,7 +157,7 @@ def test_patience_ends_a_training_that_no_longer_improves(tiny_config, run, monk
 
 def test_a_diverging_loss_stops_and_keeps_the_last_good_checkpoint(tiny_config, run, monkeypatch):
     train(tiny_config, run, stop_after=1)
-    monkeypatch.setattr(training_session, "dice_bce", lambda logits, *_: logits.sum() * float("nan"))
+    monkeypatch.setattr(Segmentation, "loss", lambda self, logits, *_: logits.sum() * float("nan"))
     with pytest.raises(FloatingPointError, match="lower training.lr"):
         train(tiny_config, run)
     assert checkpoints.load_newest(run_folder(tiny_config, run) / "checkpoints")[1]["epoch"] == 1
@@ -167,7 +168,9 @@ def test_several_gpus_share_the_statistics_of_a_batch(tiny_unet):
     models = {}
     for n, device in ((1, "cuda"), (2, "cuda"), (2, "cpu")):
         accelerator = SimpleNamespace(main_process_first=nullcontext, num_processes=n, device=torch.device(device))
-        models[n, device] = training_session.new_learner(accelerator, tiny_unet, Training(ema=0.9), seed=0)
+        models[n, device] = training_session.new_learner(
+            accelerator, Segmentation(tiny_unet, Training()), Training(ema=0.9), seed=0
+        )
     kinds = {key: {type(m) for m in learner.kept.modules()} for key, learner in models.items()}
     assert nn.SyncBatchNorm in kinds[2, "cuda"] and nn.BatchNorm2d not in kinds[2, "cuda"]
     assert nn.SyncBatchNorm not in kinds[1, "cuda"] | kinds[2, "cpu"]
@@ -180,8 +183,9 @@ def test_gradients_that_overflow_skip_a_step(tiny_unet, monkeypatch):
     accelerator = training_session.start_accelerator(settings)
     monkeypatch.setattr(accelerator.state, "_mixed_precision", "fp16")
     accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", init_scale=2.0**40)
-    learner = training_session.new_learner(accelerator, tiny_unet, settings, seed=0)
-    session = training_session.open_session(accelerator, learner, tiny_unet, settings)
+    stage = Segmentation(tiny_unet, settings)
+    learner = training_session.new_learner(accelerator, stage, settings, seed=0)
+    session = training_session.open_session(accelerator, learner, stage, settings)
     batch = {"images": torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8), "labels": torch.ones(2, 32, 48)}
     before = learner.model.head.weight.detach().clone()
     for step in range(60):
@@ -273,13 +277,12 @@ def test_streaming_needs_a_stand_in(tiny_config, run):
 
 def test_each_class_learns_its_own_map(tiny_config, tiny_unet):
     labels = torch.tensor([[[0, 1], [2, 3]]])
-    images, masks = training_session.to_model(
-        {"images": torch.zeros(1, 3, 2, 2, dtype=torch.uint8), "labels": labels}, 3
-    )
+    stage = Segmentation(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}), Training())
+    masks = stage.masks({"labels": labels})
     assert masks.shape == (1, 3, 2, 2) and masks.sum() == 3
     assert [masks[0, k].nonzero().tolist() for k in range(3)] == [[[0, 1]], [[1, 0]], [[1, 1]]]
-    model = registry.build_system(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}))
-    assert model(torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)
+    batch = {"images": torch.randint(256, (1, 3, 32, 48), dtype=torch.uint8)}
+    assert stage.forward(stage.build(), batch).shape == (1, 3, 32, 48)
 
 
 def test_damaged_weights_are_trained_again_and_an_old_run_is_kept_aside(tiny_config, run):

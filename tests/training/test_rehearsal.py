@@ -11,6 +11,7 @@ from cgdseg.config.reading import load_config
 from cgdseg.models.inspect import parameter_counts
 from cgdseg.training import rehearsal, session
 from cgdseg.training.rehearsal import rehearse
+from cgdseg.training.stages import Segmentation
 
 
 def changed(cfg, **changes):
@@ -66,6 +67,6 @@ def test_the_command_rehearses_trains_and_says_what_is_missing(home, monkeypatch
     assert code == 1 and "run notebooks/01_data_audit.ipynb first" in words
     code, words = said("--system", "other")
     assert code == 1 and "has no run other-synthetic-42; it has: cgdseg-synthetic-42" in words
-    monkeypatch.setattr(session, "dice_bce", lambda logits, *_: logits.sum() * float("nan"))
+    monkeypatch.setattr(Segmentation, "loss", lambda self, logits, *_: logits.sum() * float("nan"))
     code, words = said("--dry-run")
     assert code == 1 and "lower training.lr" in words

@@ -102,6 +102,8 @@ def load_trained(folder: str | Path) -> tuple[nn.Module, System, dict]:
     card = read_run(folder)
     if card is None:
         raise FileNotFoundError(f"{short(folder)} holds no finished run: run notebooks/03_training.ipynb first")
+    if "system" not in card:
+        raise ValueError(f"{short(folder)} is damaged, or no segmentation: its run.json names no system")
     settings = TypeAdapter(System).validate_python(card["system"])
     tensors, _ = weights.load(folder / "best.safetensors")
     model = build_system(settings)

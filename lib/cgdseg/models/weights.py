@@ -113,6 +113,6 @@ def read_run(folder: Path) -> dict | None:
         card = json.loads(path.read_text()) if path.exists() else None
     except ValueError:
         card = {}
-    if card is not None and not (isinstance(card, dict) and {"run_id", "system", "weights_sha256"} <= card.keys()):
+    if card is not None and not (isinstance(card, dict) and {"run_id", "weights_sha256"} <= card.keys()):
         raise ValueError(f"{path} is damaged: train the run again, or copy its folder again")
     return card

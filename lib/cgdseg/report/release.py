@@ -29,7 +29,8 @@ from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.report.cards import fill, markdown
 from cgdseg.scoring.calibration import calibration_error, fit_temperature, reliability_of_pixels
 from cgdseg.scoring.metrics import count_pixels, scores
-from cgdseg.training.runs import read_history, run_folder
+from cgdseg.training.resume import read_history
+from cgdseg.training.runs import run_folder
 
 LIMIT_MB = 5.0
 

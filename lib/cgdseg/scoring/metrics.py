@@ -5,6 +5,7 @@ Conventions: prediction = probability >= threshold; a ratio 0/0 is 0, as in scik
 import numpy as np
 import pandas as pd
 
+PIXEL_COUNTS = ["tp", "fp", "fn", "error", "pixels"]
 SCORES = ["f1", "iou", "precision", "recall", "mae"]
 
 

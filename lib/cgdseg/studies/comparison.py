@@ -19,7 +19,8 @@ from cgdseg.models.contract import Predictor
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.weights import read_run
 from cgdseg.models.zoo.baselines import BASELINES
-from cgdseg.training.runs import HISTORY, read_history, run_folder, segmenter_of, trained_runs
+from cgdseg.training.resume import HISTORY, read_history
+from cgdseg.training.runs import run_folder, segmenter_of, trained_runs
 
 SCORE_COLUMNS = ["run", "system", "condition", "seed", "dataset", "f1", "low", "high", "images", "subjects"]
 COSTS = ["parameters", "trainable", "training minutes", "ms an image"]

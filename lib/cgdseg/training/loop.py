@@ -1,19 +1,19 @@
-"""The training loop: any system, one process or many (torchrun), CPU or CUDA, killed and resumed at any time.
+"""The training loop: any stage, one process or many (torchrun), CPU or CUDA, killed and resumed at any time.
 
 train(cfg, run) reads the splits and the pixel cache and writes data/runs/<run id>/:
 best.safetensors, history.jsonl, run.json and, until finished, checkpoints/."""
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
-from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from cgdseg import loops
+from cgdseg import loops, paths
 from cgdseg.config.schema import Config, Run, Training
 from cgdseg.data.batches import EyeDataset, training_set
 from cgdseg.data.cache import open_cache
@@ -22,75 +22,104 @@ from cgdseg.data.splits import part_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, commit, digest, sha256
 from cgdseg.models.memory import keep_freed_memory
-from cgdseg.models.registry import offline_settings
-from cgdseg.scoring.metrics import count_pixels, pooled_scores, scores
-from cgdseg.training.losses import dice_bce_of_sums, pixel_sums
-from cgdseg.training.resume import Progress, is_finished, put_aside, resume, save_progress, sole_trainer
-from cgdseg.training.runs import read_history, run_folder
+from cgdseg.models.registry import modules_of
+from cgdseg.training.resume import Progress, is_finished, put_aside, read_history, resume, save_progress, sole_trainer
 from cgdseg.training.session import (
     Session,
     make_loader,
     new_learner,
     open_session,
     start_accelerator,
-    to_model,
     train_step,
+    validate,
 )
+from cgdseg.training.stages import Segmentation, Stage
 
 
 def training_fingerprint(cfg: Config, run: Run, parts: dict[str, list[str]]) -> str:
     """Hash of all that the trained weights depend on: recipe, code (comments ignored), files and split."""
     hashes = load_manifest(cfg).set_index("image_id")[["image_sha256", "mask_sha256"]]
+    code = code_digest(["cgdseg.training.loop", *modules_of(cfg.systems[run.system])])
     entries = {part: [[i, *hashes.loc[i]] for i in ids] for part, ids in parts.items()}
-    return digest({"run": cfg.run_id(run), "code": code_digest(["cgdseg.training.loop"]), "entries": entries})
+    return digest({"run": cfg.run_id(run), "code": code, "entries": entries})
 
 
 def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
-    """Train one run to its end and return its history, one row an epoch.
+    """Train one run to its end and return its history, one row an epoch (`learn`).
 
-    Finished and unchanged: nothing is trained. Interrupted: resumes at the last whole checkpoint, with the same
-    result as an uninterrupted run on a CPU with the same thread count. Anything it depends on changed: starts anew, and
-    the old run is kept beside it as <run id>.previous. `stop_after` ends early, as a kill would, for tests.
-    Raises Busy, which names the owner, while another process trains the same run."""
-    torch.set_num_threads(cfg.training.n_threads)
-    keep_freed_memory()
-    settings, system, folder = cfg.training, cfg.systems[run.system], run_folder(cfg, run)
+    Interrupted: resumes, with the same result as an uninterrupted run on a CPU with the same thread count. Anything it
+    depends on changed: starts anew, and the old run is kept beside it as <run id>.previous. `stop_after` ends early, as
+    a kill would, for tests."""
+    system = cfg.systems[run.system]
     cache = open_cache(cfg, system.input_size)
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
-    mark = training_fingerprint(cfg, run, parts)
-    with sole_trainer(folder):
-        if is_finished(folder, mark):
-            return read_history(folder)
+    task = Task(
+        stage=Segmentation(system, cfg.training),
+        settings=cfg.training,
+        seed=run.seed,
+        training_set=training_set(cfg, run, cache, parts["train"]),
+        validation_set=EyeDataset(cache, parts["val"], None),
+        folder=paths.run_dir(cfg.run_id(run)),
+        fingerprint=training_fingerprint(cfg, run, parts),
+        card={"run": run.model_dump(), "run_id": cfg.run_id(run), "config": cfg.name}
+        | {"threshold": cfg.evaluation.threshold},
+    )
+    return learn(task, stop_after)
 
-        accelerator = start_accelerator(settings)
-        dataset = training_set(cfg, run, cache, parts["train"])
-        loader = make_loader(accelerator, dataset, settings, run.seed)
-        val_loader = make_loader(accelerator, EyeDataset(cache, parts["val"], None), settings)
-        learner = new_learner(accelerator, system, settings, run.seed)
-        offline = offline_settings(system, learner.model)
+
+@dataclass(frozen=True)
+class Task:
+    """All that `learn` needs: what is learned from which entries, and what is written where."""
+
+    stage: Stage
+    settings: Training
+    seed: int
+    training_set: Dataset  # with set_epoch
+    validation_set: (
+        Dataset  # the same in every epoch: it has no set_epoch, which Accelerate would call by its own count
+    )
+    folder: Path
+    fingerprint: str  # of all that the trained weights depend on
+    card: dict  # what run.json says beside it
+
+
+def learn(task: Task, stop_after: int | None = None) -> pd.DataFrame:
+    """Train any stage to its end: best.safetensors, history.jsonl and run.json in its folder, and the history.
+
+    Finished and unchanged: nothing is trained. Interrupted: resumes at the last whole checkpoint.
+    Raises Busy, which names the owner, while another process trains in the same folder."""
+    torch.set_num_threads(task.settings.n_threads)
+    keep_freed_memory()
+    with sole_trainer(task.folder):
+        if is_finished(task.folder, task.fingerprint):
+            return read_history(task.folder)
+        accelerator = start_accelerator(task.settings)
+        loader = make_loader(accelerator, task.training_set, task.settings, task.seed)
+        val_loader = make_loader(accelerator, task.validation_set, task.settings)
+        learner = new_learner(accelerator, task.stage, task.settings, task.seed)
+        offline = task.stage.offline(learner.model)
         if accelerator.is_main_process:
-            put_aside(folder, mark)
+            put_aside(task.folder, task.fingerprint)
         accelerator.wait_for_everyone()
-        progress = resume(folder, learner)
+        progress = resume(task.folder, learner, task.stage.best_by)
         if len(set(gather_object([progress.epoch]))) > 1:
             raise ValueError(
-                f"the processes found different checkpoints in {folder}: put data/ on a disk that all share"
+                f"the processes found different checkpoints in {task.folder}: put data/ on a disk that all share"
             )
-        session = open_session(accelerator, learner, system, settings)
+        session = open_session(accelerator, learner, task.stage, task.settings)
         if accelerator.scaler and progress.scaler:
             accelerator.scaler.load_state_dict(progress.scaler)
-
         with _bar(session, len(loader), progress) as bar:
-            while not progress.is_over(settings):
-                dataset.set_epoch(progress.epoch + 1)
+            while not progress.is_over(task.settings):
+                task.training_set.set_epoch(progress.epoch + 1)
                 is_best = progress.add(_epoch(session, loader, val_loader, progress.epoch + 1, bar))
                 progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler else None
                 if accelerator.is_main_process:
-                    save_progress(folder, mark, learner, progress, is_best)
+                    save_progress(task.folder, task.fingerprint, learner, progress, is_best)
                 if progress.epoch == stop_after:
                     return pd.DataFrame(progress.history)
         if accelerator.is_main_process:
-            finish(folder, mark, cfg, run, offline)
+            finish(task, offline)
         accelerator.wait_for_everyone()
         return pd.DataFrame(progress.history)
 
@@ -114,7 +143,7 @@ def _epoch(
     if session.accelerator.num_processes > 1:
         broadcast(list(learner.kept.buffers()))  # running statistics differ where each process normalises its share
     kept = learner.kept if settings.ema else session.model
-    row |= validate(session.accelerator, kept, val_loader, settings, session.n_classes)
+    row |= validate(session, kept, val_loader)
     row |= {"lr": learner.scheduler.get_last_lr()[0], "seconds": time.perf_counter() - start}
     return broadcast_object_list([row])[0]  # to the last bit: all must agree on when to stop
 
@@ -128,40 +157,10 @@ def _train_epoch(session: Session, loader: DataLoader, title: str, bar: loops.Ba
     return {"train_loss": torch.stack(losses).mean().item()}
 
 
-@torch.no_grad()
-def validate(accelerator, model: nn.Module, loader: DataLoader, settings: Training, n_classes: int) -> dict[str, float]:
-    """Loss over all classes; for the sclera means over images of F1, IoU and MAE, and pooled F1, at the input size.
-
-    Every image counts once, and the loss takes them all for one batch: neither depends on how they are shared out."""
-    model.eval()
-    sums, counts = [], []
-    for batch in loader:
-        images, masks = to_model(batch, n_classes)
-        with accelerator.autocast():
-            logits = model(images)
-        logits, masks = accelerator.gather_for_metrics((logits.float(), masks))  # without what filled the last batch
-        sums.append(pixel_sums(logits, masks).cpu())
-        sclera = logits[:, 0].sigmoid().cpu().numpy(), masks[:, 0].bool().cpu().numpy()
-        counts.append(count_pixels(*sclera))
-    counts = pd.concat(counts, ignore_index=True)
-    means = scores(counts)[["f1", "iou", "mae"]].mean()
-    pooled = pooled_scores(counts)["f1"]
-    loss = dice_bce_of_sums(torch.cat(sums).double(), settings.bce_weight, settings.dice_weight).item()
-    return {"val_loss": loss, **means.add_prefix("val_").to_dict(), "val_f1_pooled": float(pooled)}
-
-
-def finish(folder: Path, mark: str, cfg: Config, run: Run, offline) -> None:
-    """Mark a run as finished: run.json says how it was made and how to rebuild its system."""
-    card = {
-        "run": run.model_dump(),
-        "run_id": cfg.run_id(run),
-        "config": cfg.name,
-        "fingerprint": mark,
-        "commit": commit(),
-        "system": offline.model_dump(mode="json"),
-        "threshold": cfg.evaluation.threshold,
-        "weights_sha256": sha256(folder / "best.safetensors"),
-    }
-    write_atomic(folder / "run.json", json.dumps(card, indent=2))
-    for path in (folder / "checkpoints").glob("*"):
+def finish(task: Task, offline: dict) -> None:
+    """Mark a run as finished: run.json says how it was made and, in `offline`, how to rebuild its system."""
+    card = task.card | offline | {"fingerprint": task.fingerprint, "commit": commit()}
+    card |= {"weights_sha256": sha256(task.folder / "best.safetensors")}
+    write_atomic(task.folder / "run.json", json.dumps(card, indent=2))
+    for path in (task.folder / "checkpoints").glob("*"):
         path.unlink()

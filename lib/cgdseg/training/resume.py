@@ -1,10 +1,11 @@
 """How far a training has come, to disk and back.
 
-save(folder, mark, learner, progress, is_best) writes checkpoints/epoch-<n>.safetensors, best.safetensors and
+save_progress(folder, mark, learner, progress, is_best) writes checkpoints/epoch-<n>.safetensors, best.safetensors and
 history.jsonl; resume(folder, learner) puts the newest whole checkpoint back; read_run(folder) says what is done."""
 
 import contextlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -21,8 +23,8 @@ from cgdseg.files import lock, write_atomic
 from cgdseg.hashes import sha256
 from cgdseg.models import weights as checkpoints
 from cgdseg.models.weights import read_run
-from cgdseg.training.runs import HISTORY
 
+HISTORY = "history.jsonl"  # in a run's folder, a line an epoch
 ORPHAN_S = 15  # a kernel whose runner was killed notices it within seconds
 
 
@@ -48,16 +50,17 @@ class Progress:
     epoch: int = 0  # finished epochs
     history: list[dict] = field(default_factory=list)
     scaler: dict | None = None  # of mixed precision in fp16
+    best_by: str = "val_f1"  # the column that says which epoch is best (`Stage.best_by`)
 
     def is_over(self, settings: Training) -> bool:
         """Whether all epochs are done, or the last `patience` of them brought nothing better."""
-        scores = [row["val_f1"] for row in self.history]
+        scores = [row[self.best_by] for row in self.history]
         waited = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
         return self.epoch >= settings.epochs or 0 < settings.patience <= waited
 
     def add(self, row: dict) -> bool:
         """Take in a finished epoch; whether it is the best so far."""
-        is_best = row["val_f1"] > max((earlier["val_f1"] for earlier in self.history), default=-1.0)
+        is_best = row[self.best_by] > max((earlier[self.best_by] for earlier in self.history), default=-math.inf)
         self.history.append(row)
         self.epoch = row["epoch"]
         return is_best
@@ -94,11 +97,11 @@ def save_progress(folder: Path, mark: str, learner: Learner, progress: Progress,
     checkpoints.save_epoch(folder / "checkpoints", progress.epoch, tensors, meta)
 
 
-def resume(folder: Path, learner: Learner) -> Progress:
+def resume(folder: Path, learner: Learner, best_by: str = "val_f1") -> Progress:
     """Load the newest whole checkpoint into the learner; a fresh Progress when there is none."""
     found = checkpoints.load_newest(folder / "checkpoints")
     if found is None:
-        return Progress()
+        return Progress(best_by=best_by)
     tensors, meta = found
     checkpoints.load_model(learner.model, _below("model.", tensors))
     if learner.averaged:
@@ -114,7 +117,7 @@ def resume(folder: Path, learner: Learner) -> Progress:
     learner.scheduler.load_state_dict(meta["scheduler"])
     for group, lr in zip(learner.optimizer.param_groups, meta["scheduler"]["_last_lr"], strict=True):
         group["lr"] = lr
-    return Progress(meta["epoch"], meta["history"], meta["scaler"])
+    return Progress(meta["epoch"], meta["history"], meta["scaler"], best_by)
 
 
 def _optimizer_tensors(learner: Learner) -> dict[str, Tensor]:
@@ -137,6 +140,11 @@ def put_aside(folder: Path, mark: str) -> None:
         previous = folder.with_name(f"{folder.name}.previous")
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """The history of a run, one row an epoch."""
+    return pd.DataFrame(map(json.loads, (Path(folder) / HISTORY).read_text().splitlines()))
 
 
 def is_finished(folder: Path, mark: str) -> bool:

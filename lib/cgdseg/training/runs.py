@@ -30,14 +30,6 @@ def segmenter_of(cfg: Config, run: Run, device: str | None = None) -> Segmenter:
     return load_segmenter(folder, device)
 
 
-HISTORY = "history.jsonl"  # in a run's folder, a line an epoch
-
-
-def read_history(folder: Path) -> pd.DataFrame:
-    """The history of a run, one row an epoch."""
-    return pd.DataFrame(map(json.loads, (Path(folder) / HISTORY).read_text().splitlines()))
-
-
 def run_folder(cfg: Config, run: Run) -> Path:
     return paths.run_dir(cfg.run_id(run))
 

@@ -11,11 +11,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from cgdseg.config.schema import Training
-from cgdseg.config.systems import System
 from cgdseg.data.batches import EpochSampler
-from cgdseg.models.registry import build_system
-from cgdseg.training.losses import dice_bce
 from cgdseg.training.resume import Learner
+from cgdseg.training.stages import Stage
 
 
 def optimizer_for(model: nn.Module, settings: Training) -> torch.optim.AdamW:
@@ -35,19 +33,12 @@ def averaged_model(model: nn.Module, settings: Training) -> AveragedModel | None
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
 
 
-def to_model(batch: dict[str, Tensor], n_classes: int) -> tuple[Tensor, Tensor]:
-    """uint8 images and labels -> float images (B, 3, H, W) in [0, 1] and masks (B, K, H, W), sclera first."""
-    labels = torch.arange(1, n_classes + 1, device=batch["labels"].device)[:, None, None]
-    images = (batch["images"].float() / 255).contiguous(memory_format=torch.channels_last)
-    return images, (batch["labels"].unsqueeze(1) == labels).float()
-
-
 @dataclass(frozen=True)
 class Session:
     """A learner on its devices: what Accelerate wraps around its model and its optimizer."""
 
+    stage: Stage
     settings: Training
-    n_classes: int
     accelerator: Accelerator
     learner: Learner
     model: nn.Module
@@ -76,11 +67,11 @@ def start_accelerator(settings: Training) -> Accelerator:
     return accelerator
 
 
-def new_learner(accelerator: Accelerator, system: System, settings: Training, seed: int) -> Learner:
-    """An untrained model of these settings, the same in every process, with its optimizer and schedule."""
+def new_learner(accelerator: Accelerator, stage: Stage, settings: Training, seed: int) -> Learner:
+    """The untrained model of a stage, the same in every process, with its optimizer and schedule."""
     torch.manual_seed(seed)
     with accelerator.main_process_first():  # which makes or downloads what others then find
-        model = build_system(system).to(memory_format=torch.channels_last)  # faster, most of all in half precision
+        model = stage.build().to(memory_format=torch.channels_last)  # faster, most of all in half precision
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         # batch statistics of the global batch; torch has this for CUDA only, so that on CPUs (gloo) each process
         # normalises its own share of the batch, and trains a little differently from a single process
@@ -90,11 +81,11 @@ def new_learner(accelerator: Accelerator, system: System, settings: Training, se
     return Learner(model, averaged_model(model, settings), optimizer, scheduler)
 
 
-def open_session(accelerator: Accelerator, learner: Learner, system: System, settings: Training) -> Session:
+def open_session(accelerator: Accelerator, learner: Learner, stage: Stage, settings: Training) -> Session:
     """Put a learner, resumed or new, where it learns."""
     model, optimizer = accelerator.prepare(learner.model, learner.optimizer)
     learner.kept.to(accelerator.device)
-    return Session(settings, len(system.classes), accelerator, learner, model, optimizer)
+    return Session(stage, settings, accelerator, learner, model, optimizer)
 
 
 def make_loader(accelerator, dataset: Dataset, settings: Training, seed: int | None = None) -> DataLoader:
@@ -124,11 +115,10 @@ def train_step(session: Session, batch: dict[str, Tensor], title: str) -> Tensor
 
     Raises FloatingPointError when the loss is not finite. Gradients that overflow in fp16 only skip a step."""
     accelerator, settings, learner = session.accelerator, session.settings, session.learner
-    images, masks = to_model(batch, session.n_classes)
     with accelerator.accumulate(session.model):
         with accelerator.autocast():
-            logits = session.model(images)
-        loss = dice_bce(logits, masks, settings.bce_weight, settings.dice_weight, session.over_processes)
+            outputs = session.stage.forward(session.model, batch)
+        loss = session.stage.loss(outputs, batch, session.over_processes)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} in {title}: lower training.lr or use precision: no; "
@@ -142,3 +132,16 @@ def train_step(session: Session, batch: dict[str, Tensor], title: str) -> Tensor
     if learner.averaged and accelerator.sync_gradients:
         learner.averaged.update_parameters(learner.model)
     return loss.detach()
+
+
+@torch.no_grad()
+def validate(session: Session, model: nn.Module, loader: DataLoader) -> dict[str, float]:
+    """The stage's scores of a model over all entries, each counted once whichever process saw it."""
+    model.eval()
+    measured = []
+    for batch in loader:
+        with session.accelerator.autocast():
+            outputs = session.stage.forward(model, batch)
+        found = session.stage.measure(outputs, batch)
+        measured.append(session.accelerator.gather_for_metrics(found))  # without what filled the last batch
+    return session.stage.scores(*map(torch.cat, zip(*measured, strict=True)))

@@ -27,7 +27,8 @@ from cgdseg.scoring.metrics import f1_by_threshold
 from cgdseg.scoring.statistics import Sample, interval
 from cgdseg.scoring.tally import THRESHOLDS
 from cgdseg.studies.scores.summaries import people_apart
-from cgdseg.training.runs import read_history, segmenter_of
+from cgdseg.training.resume import read_history
+from cgdseg.training.runs import segmenter_of
 
 NOTHING, TARGET_IMAGES, TARGET_LABELS = "nothing of the target", "target images", "target labels"
 ZOOMS = (0.8, 1.0, 1.25, 1.6)  # of test-time augmentation

@@ -5,7 +5,7 @@ tables of scores, a row an image (`evaluation.Tables`) -> a row a run, part and 
 import pandas as pd
 
 from cgdseg.config.schema import Config, Run
-from cgdseg.scoring.metrics import SCORES, pooled_scores
+from cgdseg.scoring.metrics import PIXEL_COUNTS, SCORES, pooled_scores
 from cgdseg.scoring.statistics import subject_means
 from cgdseg.training.runs import trained_runs
 
@@ -15,7 +15,7 @@ def mean_scores(table: pd.DataFrame) -> pd.DataFrame:
     by = ["run", "system", "condition", "part", "dataset"]
     named = table.assign(dataset=table.label)
     means = named.groupby(by, sort=False)[SCORES[1:]].mean()
-    pooled = named.groupby(by, sort=False)[["tp", "fp", "fn", "error", "pixels"]].apply(pooled_scores)["f1"]
+    pooled = named.groupby(by, sort=False)[PIXEL_COUNTS].apply(pooled_scores)["f1"]
     return subject_means(named, by).join(means, on=by).join(pooled.rename("pooled f1"), on=by)
 
 

@@ -1,6 +1,6 @@
 """What test_distributed.py has torchrun start: every process trains each config of a folder.
 
-python -m torch.distributed.run --standalone --nproc-per-node 2 tests/two_processes.py FOLDER
+python -m torch.distributed.run --standalone --nproc-per-node 2 tests/training/two_processes.py FOLDER
 FOLDER/<case>/tiny.yaml are the configs; FOLDER/rank-<n>.json says what a process saw."""
 
 import hashlib
@@ -51,10 +51,10 @@ def main(folder: Path) -> None:
     Accelerator.clip_grad_norm_ = noting(seen["norms"])
     validate = loop.validate
 
-    def watched(accelerator, model, *words):
+    def watched(session, model, *words):
         """Note how many processes there are, and which weights and statistics this one validates."""
-        scores = validate(accelerator, model, *words)
-        seen["processes"] = accelerator.num_processes
+        scores = validate(session, model, *words)
+        seen["processes"] = session.accelerator.num_processes
         values = b"".join(tensor.contiguous().numpy().tobytes() for tensor in model.state_dict().values())
         seen["weights"].append(hashlib.sha256(values).hexdigest())
         return scores
