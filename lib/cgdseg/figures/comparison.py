@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-SYSTEM_MARKERS = "osD^vPX"
+MARKERS = "osD^vPX"
 SLIDE_HEIGHT = 0.24  # inches of a slide's bar
 OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
 
@@ -19,7 +19,7 @@ def score_against_cost(table: pd.DataFrame, x: str = "training minutes", xlabel:
     datasets = list(dict.fromkeys(table.dataset))
     trained, others = table[table[x] > 0], table[~(table[x] > 0)]
     colours = dict(zip(trained.condition.unique(), sns.color_palette(), strict=False))
-    markers = dict(zip(trained.system.unique(), SYSTEM_MARKERS, strict=False))
+    markers = dict(zip(trained.system.unique(), MARKERS, strict=False))
     size = (3.6 * len(datasets) + 2, 3.6)
     figure, axes = plt.subplots(1, len(datasets), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis, dataset in zip(axes[0], datasets, strict=True):
