@@ -8,7 +8,7 @@ import pandas as pd
 
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.manifest import load_manifest
-from cgdseg.data.splits import part_ids
+from cgdseg.data.splits import load_splits, select_ids
 from cgdseg.scoring.statistics import Sample, interval
 
 
@@ -63,7 +63,8 @@ def draw_eyes(cfg: Config, source_parts: tuple[str, ...] = ("val",), seed: int =
     """Images of the source (synthetic eyes of `gap.condition`, in these parts) and of every test set.
 
     At most `gap.images` of each dataset, drawn at random. Columns: image_id, dataset, label, domain, subject, part."""
-    parts = {image_id: part for part in ("test", *source_parts) for image_id in part_ids(cfg, cfg.gap.condition, part)}
+    splits, condition = load_splits(cfg), cfg.gap.condition
+    parts = {i: part for part in ("test", *source_parts) for i in select_ids(splits, cfg, condition, part)}
     people = load_manifest(cfg)[["image_id", "dataset", "domain", "subject"]]
     eyes = people[people.image_id.isin(parts)].assign(part=people.image_id.map(parts))
     source = (eyes.domain == "synthetic") & eyes.part.isin(source_parts)

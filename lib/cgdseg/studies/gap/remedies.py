@@ -18,7 +18,7 @@ from cgdseg import loops, paths
 from cgdseg.config.base import Size
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import open_cache
-from cgdseg.data.splits import part_ids
+from cgdseg.data.splits import load_splits, select_ids
 from cgdseg.models.contract import BATCH, Predictor, sclera_of
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained
@@ -211,8 +211,9 @@ def unlabelled_images(cfg: Config, segmenter: Segmenter, dataset: str) -> tuple[
     """Images of a real dataset whose labels nobody looks at: its training part, or the test images where it has none.
 
     Returns (images at the input size, "training" or "test")."""
-    tested = [i for i in part_ids(cfg, cfg.gap.condition, "test") if i.split("/")[0] == dataset]
-    trained = {i for condition in cfg.conditions for i in part_ids(cfg, condition, "train")}
+    splits = load_splits(cfg)
+    tested = [i for i in select_ids(splits, cfg, cfg.gap.condition, "test") if i.split("/")[0] == dataset]
+    trained = {i for condition in cfg.conditions for i in select_ids(splits, cfg, condition, "train")}
     ids = sorted({i for i in trained if i.split("/")[0] == dataset} - set(tested))
     cache = open_cache(cfg, segmenter.input_size)
     chosen = np.random.default_rng(0).permutation(ids or sorted(tested))[: cfg.gap.images]
