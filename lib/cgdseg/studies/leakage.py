@@ -11,6 +11,7 @@ import pandas as pd
 
 from cgdseg.config.schema import Config
 from cgdseg.scoring.statistics import Sample, interval, sign_flip_p
+from cgdseg.studies.phrasing import in_points
 
 EXPOSURES = {  # of a run to a test image, from most to least
     "train": "trained on the image",
@@ -205,8 +206,8 @@ def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
     """One system and test set: what is reported, what changes on the same images, and what that change may be."""
     p = f", p = {same.p:.2g}" if same.p == same.p else ""
     found = (
-        f"- {row.system} on {row.dataset}: the inflation is {_points(row.inflation, row.low, row.high)}. On the "
-        f"{same.images:,} images that both are tested on it is {_points(same.change, same.low, same.high)}{p}"
+        f"- {row.system} on {row.dataset}: the inflation is {in_points(row.inflation, row.low, row.high)}. On the "
+        f"{same.images:,} images that both are tested on it is {in_points(same.change, same.low, same.high)}{p}"
     )
     if not same["subjects trained on"]:
         return f"{found}; neither run trained on these people, so this is what more training data is worth."
@@ -214,13 +215,8 @@ def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
     mine = exposure[(exposure.system == row.system) & (exposure.pair == row.pair) & (exposure.dataset == row.dataset)]
     seen = [
         " Where it had seen the very image, the change exceeds that where it knew the person only by "
-        f"{_points(image['image itself'], image['image itself low'], image['image itself high'])}."
+        f"{in_points(image['image itself'], image['image itself low'], image['image itself high'])}."
         for _, image in mine[mine["image itself low"].notna()].iterrows()
     ]
     known = f"{images:.0f} % of these images and {people:.0f} % of these people were in its training"
     return f"{found}; {known}.{''.join(seen)}"
-
-
-def _points(value: float, low: float, high: float) -> str:
-    interval = f" ({100 * low:+.1f} to {100 * high:+.1f})" if low == low else ""
-    return f"{100 * value:+.1f} points{interval}"

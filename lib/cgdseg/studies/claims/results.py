@@ -11,6 +11,7 @@ from cgdseg.studies.anatomy import measured
 from cgdseg.studies.claims.evidence import Evidence
 from cgdseg.studies.claims.ledger import Found
 from cgdseg.studies.claims.registry import claim_check
+from cgdseg.studies.phrasing import in_points
 
 POOLED = "pooled f1"  # the slides' test scores look like those of all pixels together; see `identity_of_means`
 
@@ -103,7 +104,7 @@ def language_helps(evidence: Evidence) -> Found:
     study = pd.read_csv(RESULTS / "transfer-grounding.csv")
     row = measured.transfer(study, {"anchor": "random"}).iloc[0]
     said = (
-        f"{100 * row.change:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f}) over {row.seeds} seeds, small "
+        f"{in_points(row.change, row.low, row.high)} over {row.seeds} seeds, small "
         "CGDSeg trained and scored on rendered eyes"
     )
     return Found(bool(row.low > 0), said, "stand-in")

@@ -11,13 +11,15 @@ from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import load_splits, select_ids
 from cgdseg.scoring.statistics import Sample, interval
 
+FEW = 10  # a generated set in fewer groups has no people: each of its eyes counts for itself
+
 
 def home_and_away(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     """Mean F1 by run on "validation" (synthetic eyes of the run's own kind) and on each test set.
 
     A mixed run also validates on real eyes; they are left out, because a gap is measured from one place."""
-    own = summary[(summary.part == "val") & summary.dataset.isin(_synthetic_labels(cfg))]
-    home = own.drop_duplicates("run")
+    at_home = (summary.part == "val") & summary.dataset.isin(_synthetic_labels(cfg))
+    home = summary[at_home].drop_duplicates("run")
     return pd.concat([home.assign(dataset="validation"), summary[summary.part == "test"]], ignore_index=True)
 
 
@@ -47,9 +49,6 @@ def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
     joined["share won back"] = joined["change"] / joined[f"gap {baseline}"]
     joined["share closed"] = 1 - joined["gap"] / joined[f"gap {baseline}"]
     return joined
-
-
-FEW = 10  # a generated set in fewer groups has no people: each of its eyes counts for itself
 
 
 def gap_run(cfg: Config) -> Run:

@@ -2,17 +2,8 @@
 
 import pandas as pd
 
+from cgdseg.studies.phrasing import in_points
 from cgdseg.text import plain_text
-
-
-def _per_cent(value: float) -> str:
-    return f"{100 * value:.1f}\u00a0%"  # a line does not break in it
-
-
-def _percents(row: pd.Series) -> str:
-    """F1 with its interval, where there is one."""
-    between = f" ({100 * row.low:.1f} to {100 * row.high:.1f})" if pd.notna(row.low) else ""
-    return _per_cent(row.f1) + between
 
 
 def read_scores(summary: pd.DataFrame, best: str) -> str:
@@ -110,8 +101,7 @@ def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
     rows = table[table.dataset == table.dataset.iloc[0]]
     found, people = rows[rows["p (Holm)"] < level], int(rows.subjects.min())
     lines = [
-        f"- {row.second} against {row.first}: {100 * row.change:+.1f} points ({100 * row.low:+.1f} to "
-        f"{100 * row.high:+.1f}), d = {row.d:.1f}"
+        f"- {row.second} against {row.first}: {in_points(row.change, row.low, row.high)}, d = {row.d:.1f}"
         for row in found.sort_values("change", key=abs, ascending=False).itertuples()
     ]
     pairs = f"{len(rows)} pair{'' if len(rows) == 1 else 's'}"
@@ -166,3 +156,13 @@ def read_protocols(table: pd.DataFrame, best: str) -> str:
         f"{100 * (binary[high] - binary[low]):.1f} points by the way of counting alone. A threshold that looks at each "
         f"image's truth, as the best F1 of 2025 does, adds {100 * chosen:.1f} points."
     )
+
+
+def _percents(row: pd.Series) -> str:
+    """F1 with its interval, where there is one."""
+    between = f" ({100 * row.low:.1f} to {100 * row.high:.1f})" if pd.notna(row.low) else ""
+    return _per_cent(row.f1) + between
+
+
+def _per_cent(value: float) -> str:
+    return f"{100 * value:.1f}\u00a0%"  # a line does not break in it
