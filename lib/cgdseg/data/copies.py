@@ -210,7 +210,7 @@ class Calibration:
         return float(self.strangers[: radius + 1].sum() / max(1, self.strangers.sum()))
 
 
-def calibrate(manifest: pd.DataFrame, picture: Picture, n: int = 60, seed: int = 0) -> Calibration:
+def calibrate_search(manifest: pd.DataFrame, picture: Picture, n: int = 60, seed: int = 0) -> Calibration:
     """Make copies of n images and measure how far they move; measure how far apart different people are.
 
     The radius takes in 95 % of each promised kind of copy, or fewer where it would take in more than one pair of
