@@ -109,7 +109,7 @@ def test_the_code_is_a_perceptual_hash(eyes):
 
 
 def test_the_radius_is_measured(eyes):
-    measured = copies.calibrate(listed(eyes), eyes.__getitem__, n=12)
+    measured = copies.calibrate_search(listed(eyes), eyes.__getitem__, n=12)
     assert 20 < measured.radius < 90 and measured.missed() < 0.05
     assert measured.strangers.sum() == 24 * 23 / 2 and measured.strangers_within() < 0.01
     kinds = measured.copies.groupby("change").distance
@@ -121,12 +121,12 @@ def test_the_radius_is_measured(eyes):
 
 def test_copies_under_two_names_do_not_hide_themselves(eyes):
     planted = {f"x{name}": np.ascontiguousarray(jpeg(eye, 70)[:, ::-1]) for name, eye in eyes.items()}
-    clean = copies.calibrate(listed(eyes), eyes.__getitem__, n=12)
-    measured = copies.calibrate(listed(eyes | planted), (eyes | planted).__getitem__, n=12)
+    clean = copies.calibrate_search(listed(eyes), eyes.__getitem__, n=12)
+    measured = copies.calibrate_search(listed(eyes | planted), (eyes | planted).__getitem__, n=12)
     assert measured.strangers.sum() == 48 * 47 / 2 - 24 and measured.radius > clean.radius - 15
     assert len(found(eyes | planted, radius=measured.radius)) == 24
 
 
 def test_similar_people_lower_the_radius(eyes, monkeypatch):
     monkeypatch.setattr(copies, "FALSE", -1.0)
-    assert copies.calibrate(listed(eyes), eyes.__getitem__, n=4).radius == 0
+    assert copies.calibrate_search(listed(eyes), eyes.__getitem__, n=4).radius == 0

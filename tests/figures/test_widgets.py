@@ -218,7 +218,7 @@ def test_a_stage_of_one_channel_does_not_change_how_others_are_seen(tiny_config,
     pixels = open_cache(tiny_config, (32, 48))
     widget = stages.walk(pixels.image_ids, partial(stages.trace_eye, model, pixels))
     by = controls(widget)
-    assert by["shown as"].value == stages.COLOURS
+    assert by["shown as"].value == stages.AS_COLOURS
     for view in (stages.LENGTH, stages.CHANNEL):
         by["stage"].value, by["shown as"].value = "S1 patch tokens", view
         by["stage"].value = "S5 probability"

@@ -15,7 +15,7 @@ from cgdseg.files import write_atomic
 from cgdseg.report import cards
 from cgdseg.report import pages as report
 from cgdseg.studies import audit, comparison
-from cgdseg.studies.scores import evaluation, tables
+from cgdseg.studies.scores import evaluation, summaries
 from cgdseg.training import loop, runs
 
 HOSTILE = r"\<script>alert(1)</script> | \[x](javascript:alert(1)) `<b>`" + "\n# Card of another"
@@ -114,8 +114,8 @@ def test_a_model_card_says_what_it_scores_and_what_it_is_not(tiny_config, protoc
     scores = pd.read_csv(paths.scores_csv(cfg.name), keep_default_na=False)  # as notebook 6 does
     scores["boundary_f_2px"] = scores.boundary_f_2px.astype(object)
     scores.loc[scores.index[-1], "boundary_f_2px"] = ""  # neither image nor prediction has a border
-    references = tables.mean_scores(evaluation.evaluate_references(cfg).scores)
-    compared = comparison.compare_trainings(cfg, tables.mean_scores(scores), references, n_timed=1)
+    references = summaries.mean_scores(evaluation.evaluate_references(cfg).scores)
+    compared = comparison.compare_trainings(cfg, summaries.mean_scores(scores), references, n_timed=1)
     card = cards.model_card(cfg, run, compared, scores)
     mine, test = compared[compared.run == run.name].iloc[0], scores[scores.part == "test"]
     assert f"| Photos | {mine.f1:.4f} |" in card and f"score at most {test.f1.quantile(0.1):.4f}" in card

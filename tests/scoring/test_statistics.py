@@ -7,7 +7,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cgdseg.scoring.statistics import compare_runs, holm, paired_difference, seed_spread, several_means, sign_flip_p
+from cgdseg.scoring.statistics import (
+    Sample,
+    compare_runs,
+    draw_people,
+    estimate,
+    holm,
+    interval,
+    paired_difference,
+    resampled_means,
+    seed_spread,
+    several_means,
+    sign_flip_p,
+)
 
 
 def people(n: int = 6, each: int = 5, seed: int = 0) -> pd.DataFrame:
@@ -23,6 +35,60 @@ def changed(table: pd.DataFrame, change: float, seed: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     gain = dict(zip(table.subject.unique(), rng.normal(change, 0.1, table.subject.nunique()), strict=True))
     return table.assign(f1=table.f1 + table.subject.map(gain) + rng.normal(0, 0.02, len(table)))
+
+
+def test_resampled_means_are_those_of_whole_people():
+    """Against the images written out, person by person, with weights and with images that have no value."""
+    table = people()
+    weights = np.random.default_rng(3).uniform(0.5, 2, len(table))
+    values = table.f1.where(table.index % 4 != 1)
+    found = resampled_means(Sample(values, table.subject, weights, seed=7), 50)
+    names = sorted(table.subject.unique())
+    draws = draw_people(len(names), 50, 7)
+    assert draws[0].tolist() == list(range(len(names))) and len(draws) == len(found) == 51
+    for draw, mean in zip(draws, found, strict=True):
+        rows = np.concatenate([np.flatnonzero(table.subject == names[k]) for k in draw])
+        rows = rows[values.notna().to_numpy()[rows]]
+        assert mean == pytest.approx(np.average(values.to_numpy()[rows], weights=weights[rows]))
+
+
+def test_the_same_people_are_drawn_together_and_others_apart():
+    first = people(20)
+    both = Sample(first.f1, first.subject), Sample(first.f1 + 0.1, first.subject)
+    assert interval(*both, of=lambda a, b: b - a) == pytest.approx((0.1, 0.1))
+    assert interval(*(s._replace(values=3 * s.values) for s in both), of=lambda a, b: (b - a) / a)[0] > 0
+    some = Sample(first.f1.where(first.subject != "p3"), first.subject)  # whoever has a value
+    assert interval(some, both[0], of=lambda a, b: a * 0 + b) == pytest.approx(interval(both[0]))
+    others = Sample(first.f1 + 0.1, "other " + first.subject)
+    low, high = interval(both[0], others, of=np.subtract)
+    alone = np.subtract(*interval(both[0])[::-1])
+    assert high - low == pytest.approx(np.sqrt(2) * alone, rel=0.1)
+
+
+def test_an_interval_is_about_its_estimate_and_takes_several_results_at_once():
+    first, second = people(12), changed(people(12), 0.05)
+    samples = Sample(first.f1, first.subject), Sample(second.f1, second.subject)
+
+    def both(before, after):
+        return np.stack([after - before, after / before])
+
+    assert estimate(*samples, of=both) == pytest.approx(
+        [second.f1.mean() - first.f1.mean(), second.f1.mean() / first.f1.mean()]
+    )
+    low, high = interval(*samples, of=both)
+    assert (low < estimate(*samples, of=both)).all() and (high > estimate(*samples, of=both)).all()
+    assert (low[0], high[0]) == interval(*samples, of=lambda before, after: after - before)
+
+
+def test_fewer_than_two_people_have_a_mean_and_no_interval():
+    table = people(3)
+    alone = Sample(table.f1.where(table.subject == "p1"), table.subject)
+    assert estimate(alone) == pytest.approx(table.f1[table.subject == "p1"].mean())
+    assert np.isnan(interval(alone)).all() and not np.isnan(interval(Sample(table.f1, table.subject))).any()
+    assert np.isnan(interval(alone, Sample(table.f1, table.subject), of=np.subtract)).all()
+    assert np.isnan([estimate(Sample([], [])), *interval(Sample([], []))]).all()
+    nothing = several_means(table.assign(run="a", hd95=np.nan), ["run"], {"hd95": "HD95"}).iloc[0]
+    assert np.isnan(nothing["HD95 low"]) and nothing.unscored == len(table)
 
 
 def test_p_is_that_of_all_flips():

@@ -163,7 +163,7 @@ def test_a_formula_follows_the_claims_that_it_names(evidence):
 
 
 def test_without_runs_scores_wait(evidence):
-    table = judge([c for c in LEDGER if c.test in ("score", "change")], Evidence(evidence.cfg, NO_SCORES))
+    table = judge([c for c in LEDGER if c.test in ("pooled_score", "change")], Evidence(evidence.cfg, NO_SCORES))
     assert set(table.verdict) == {NOT_TESTABLE}
 
 

@@ -13,7 +13,7 @@ from cgdseg.figures import comparison as plots
 from cgdseg.models.registry import build_system
 from cgdseg.studies import comparison
 from cgdseg.studies.claims import ledger
-from cgdseg.studies.scores import evaluation, tables
+from cgdseg.studies.scores import evaluation, summaries
 from cgdseg.training import loop, runs
 
 SETS = ["MASD stand-in", "SBVPI stand-in"]
@@ -26,7 +26,7 @@ def compared(tiny_config):
     scores, references = (
         evaluate(tiny_config).scores for evaluate in (evaluation.evaluate_runs, evaluation.evaluate_references)
     )
-    summary, others = (tables.mean_scores(table) for table in (scores, references))
+    summary, others = (summaries.mean_scores(table) for table in (scores, references))
     return tiny_config, comparison.compare_trainings(tiny_config, summary, others, n_timed=2)
 
 

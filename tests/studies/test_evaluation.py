@@ -11,11 +11,11 @@ from cgdseg.figures import curves, factors
 from cgdseg.figures import measured as draw_measured
 from cgdseg.figures import scores as plots
 from cgdseg.scoring.metrics import pooled_scores
-from cgdseg.scoring.statistics import bootstrap_interval, crossed_interval, subject_means
+from cgdseg.scoring.statistics import Sample, crossed_interval, interval, subject_means
 from cgdseg.studies.anatomy import measured
 from cgdseg.studies.gap import intervals
 from cgdseg.studies.scores import cases as scores_cases
-from cgdseg.studies.scores import evaluation, tables
+from cgdseg.studies.scores import evaluation, summaries, tables
 from cgdseg.training import loop, runs
 
 
@@ -40,7 +40,7 @@ def test_every_image_is_scored_once_a_run(evaluated):
 
 def test_the_summary_agrees_with_its_rows(evaluated):
     _, scores, _ = evaluated
-    summary = tables.mean_scores(scores)
+    summary = summaries.mean_scores(scores)
     for row in summary.itertuples():
         mine = scores[(scores.run == row.run) & (scores.part == row.part) & (scores.label == row.dataset)]
         assert row.f1 == pytest.approx(mine.f1.mean()) and row.images == len(mine)
@@ -130,7 +130,7 @@ def test_gaps_are_the_slides_arithmetic(tiny_config):
 
 
 def test_a_run_that_knows_the_test_people_is_not_the_best(tiny_config, monkeypatch):
-    monkeypatch.setattr(tables, "trained_runs", lambda cfg: cfg.runs())
+    monkeypatch.setattr(summaries, "trained_runs", lambda cfg: cfg.runs())
     conditions = {"synthetic": ("Drawn",), "leaky": ("Drawn",)}
     cfg = tiny_config.model_copy(
         update={
@@ -140,20 +140,19 @@ def test_a_run_that_knows_the_test_people_is_not_the_best(tiny_config, monkeypat
     )
     rows = [(run.name, run.system, run.condition, "test", "Photos", 0.5, 10) for run in cfg.runs()]
     summary = summary_of(rows).assign(f1=[0.5, 0.9, 0.6, 0.8])
-    assert tables.best_run(cfg, summary).name == "unet-synthetic-42"
-    assert tables.best_run(cfg, summary[summary.condition == "leaky"]).name == "cgdseg-leaky-42"
+    assert summaries.best_run(cfg, summary).name == "unet-synthetic-42"
+    assert summaries.best_run(cfg, summary[summary.condition == "leaky"]).name == "cgdseg-leaky-42"
 
 
 def test_intervals_resample_people(tiny_config):
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(12), 20)
     scores = pd.DataFrame({"subject": people, "f1": 0.8 + 0.1 * rng.normal(size=12)[people], "run": "a"})
-    low, high = bootstrap_interval(scores, "f1", 4000)
+    low, high = interval(Sample(scores.f1, scores.subject), n_resamples=4000)
     means = scores.groupby("subject").f1.mean().to_numpy()
     reference = stats.bootstrap((means,), np.mean, method="percentile", n_resamples=4000, rng=0).confidence_interval
     assert low == pytest.approx(reference.low, abs=0.005) and high == pytest.approx(reference.high, abs=0.005)
-    as_images = scores.assign(subject=range(len(scores)))
-    narrow = bootstrap_interval(as_images, "f1", 4000)
+    narrow = interval(Sample(scores.f1, range(len(scores))), n_resamples=4000)
     assert high - low > 3 * (narrow[1] - narrow[0])
     assert subject_means(scores[scores.subject == 0], ["run"])[["low", "high"]].isna().all(axis=None)
 
@@ -171,7 +170,7 @@ def test_references_are_scored_like_runs_and_differ(tiny_config):
     table = evaluation.evaluate_references(tiny_config).scores
     assert table.groupby("run").size().to_dict() == {"ellipse": 12, "release": 12, "threshold": 12}
     assert table.f1.between(0, 1).all() and table.groupby("run").f1.mean().nunique() == 3
-    grid = tables.side_by_side(tables.mean_scores(table)).set_index("run")["Photos"]
+    grid = tables.side_by_side(summaries.mean_scores(table)).set_index("run")["Photos"]
     assert grid.to_dict() == pytest.approx(table.groupby("run").f1.mean().to_dict())
     assert table[table.run == "threshold"].f1.mean() > 0.5  # the drawn eyes are white on skin
 

@@ -7,7 +7,7 @@ import pytest
 from cgdseg.scoring.metrics import SCORES
 from cgdseg.studies.gap import intervals, words
 from cgdseg.studies.gap import tables as gap_tables
-from cgdseg.studies.scores import tables
+from cgdseg.studies.scores import summaries
 
 
 def scored(cfg, condition, home, away, seed=0, n=60) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def scored(cfg, condition, home, away, seed=0, n=60) -> pd.DataFrame:
 def tables_of(tiny_config):
     def make(*runs):
         scores = pd.concat(runs, ignore_index=True)
-        gaps = intervals.domain_gap(tables.mean_scores(scores), tiny_config)
+        gaps = intervals.domain_gap(summaries.mean_scores(scores), tiny_config)
         return intervals.gap_intervals(gaps, scores, tiny_config), scores
 
     return make

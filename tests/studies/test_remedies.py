@@ -117,7 +117,7 @@ def test_batch_norm_takes_the_statistics_of_other_images(cfg):
 def test_remedies_are_scored_like_notebook_4(cfg):
     run, eyes = intervals.gap_run(cfg), intervals.draw_eyes(cfg)
     found, calibration = remedies.compare_remedies(cfg, run, eyes)
-    scores = evaluation.evaluate_run(cfg, run).scores
+    scores = evaluation.evaluate_run(cfg, run, evaluation.open_truth(cfg)).scores
     both = found[found.remedy == "none"].merge(scores, on="image_id")
     assert len(both) == (eyes.domain == "real").sum() and both.f1_x.tolist() == pytest.approx(both.f1_y.tolist())
     kinds = found.groupby("remedy").looks_at.first()
@@ -180,7 +180,7 @@ def test_the_ladder_is_climbed_once(cfg, monkeypatch):
     monkeypatch.setattr(ladder, "train_on", None)
     assert ladder.climb(cfg, run, tested).equals(found)
     longer = cfg.model_copy(update={"gap": cfg.gap.model_copy(update={"steps": 3})})
-    recipes = {ladder.rung_recipe(c, run, folder, r, tested) for c in (cfg, longer) for r in plan}
+    recipes = {recipe for c in (cfg, longer) for recipe in ladder.rung_recipes(c, run, folder, plan, tested)}
     assert len(recipes) == 12
 
     summed = ladder.summary(found, 50)

@@ -28,7 +28,7 @@ class Settings(BaseModel):
 
 
 class SystemSettings(Settings):
-    """What every system has; `built_by` is the module that makes a network of its settings (`models.registry`)."""
+    """What every system has; `built_by` is the module that makes a network of its settings (`registry`)."""
 
     built_by: ClassVar[str]
     input_size: Size = (256, 256)

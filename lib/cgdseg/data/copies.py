@@ -19,7 +19,7 @@ BITS = SIDE * SIDE
 THUMB = 4 * SIDE  # pixels a side
 NEAR = 60  # bits of 256; about what notebook 01 measures on the demo's eyes, for folders that are only audited
 ALIKE = 0.9  # correlation of aligned thumbnails: copies have 0.93 or more, the likest eyes of two people 0.80 (demo)
-FINE = 3.0  # pixels of a thumbnail: coarser differences of light do not count in the second look
+COARSE_LIGHT = 3.0  # pixels of a thumbnail: coarser differences of light do not count in the second look
 BENT = 0.2  # most that an aligned copy may be stretched, sheared or moved, as a share of its size
 FAR = np.int16(999)
 PAIR_COLUMNS = ["first", "second", "distance", "same_subject", "turned", "alike"]
@@ -128,7 +128,7 @@ def judged(table: pd.DataFrame, pairs: pd.DataFrame, picture: Picture) -> pd.Dat
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 -> (64, 64) float32, its fine structure only."""
     grey = _grey(image)
-    return grey - cv2.GaussianBlur(grey, (0, 0), FINE)
+    return grey - cv2.GaussianBlur(grey, (0, 0), COARSE_LIGHT)
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:
@@ -210,7 +210,7 @@ class Calibration:
         return float(self.strangers[: radius + 1].sum() / max(1, self.strangers.sum()))
 
 
-def calibrate(manifest: pd.DataFrame, picture: Picture, n: int = 60, seed: int = 0) -> Calibration:
+def calibrate_search(manifest: pd.DataFrame, picture: Picture, n: int = 60, seed: int = 0) -> Calibration:
     """Make copies of n images and measure how far they move; measure how far apart different people are.
 
     The radius takes in 95 % of each promised kind of copy, or fewer where it would take in more than one pair of

@@ -109,7 +109,7 @@ def examine(job: MeasuringJob) -> tuple[dict | None, list[Finding]]:
         "mask_sha256": labels.sha256,
         "has_iris": bool((labels.pixels >= IRIS).any()),
     }
-    return row | measure(image.pixels, labels.pixels), findings
+    return row | measure_eye(image.pixels, labels.pixels), findings
 
 
 def check_labels(image: np.ndarray, labels: np.ndarray, image_name: str) -> list[tuple[str, str, bool]]:
@@ -129,7 +129,7 @@ def check_labels(image: np.ndarray, labels: np.ndarray, image_name: str) -> list
     return []
 
 
-def measure(image: np.ndarray, labels: np.ndarray) -> dict:
+def measure_eye(image: np.ndarray, labels: np.ndarray) -> dict:
     """The manifest's numbers of one (H, W, 3) image and its (H, W) labels, at native size."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     red, green, blue, _ = cv2.mean(image)

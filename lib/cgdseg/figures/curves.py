@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 FEWEST_PIXELS = 200  # pixels in a bin of a reliability diagram; below it the share found is noise
-LINES, MARKERS = ["-", "--", ":", "-."], ["o", "s", "^", "D"]
+LINES, RUN_MARKERS = ["-", "--", ":", "-."], ["o", "s", "^", "D"]
 
 
 def run_looks(runs: Iterable[str]) -> dict[str, dict]:
@@ -29,7 +29,7 @@ def run_looks(runs: Iterable[str]) -> dict[str, dict]:
         found[name] = {
             "color": colours[conditions.index(condition) % len(colours)],
             "linestyle": LINES[kind],
-            "marker": MARKERS[kind],
+            "marker": RUN_MARKERS[kind],
             "label": f"{system}-{condition}",
         }
     return found
@@ -96,7 +96,9 @@ def threshold_sweep(table: pd.DataFrame, chosen: float) -> Figure:
 
 
 def reliability(table: pd.DataFrame) -> Figure:
-    """Share of sclera among pixels against the probability given to them, a line a run; the diagonal is ideal."""
+    """Share of sclera among pixels against the probability given to them, a line a run; the diagonal is ideal.
+
+    `table`: `tables.reliability`."""
     figure, rest = panels(table)
     style = run_looks(table.run)
     for axis, bins in rest:

@@ -6,6 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from cgdseg.studies.phrasing import in_points
+
 SIDE_LOOKS = {"honest": ("people kept apart", "C0", "o"), "published": ("as published", "C1", "D")}
 
 
@@ -23,8 +25,7 @@ def leakage(reported: pd.DataFrame) -> Figure:
     right = np.fmax(rows["honest high"].fillna(0), rows["published high"].fillna(0))
     right = np.fmax(right, np.fmax(rows["honest f1"], rows["published f1"]))
     for place, end, row in zip(places, right, rows.itertuples(), strict=True):
-        interval = f" ({100 * row.low:+.1f} to {100 * row.high:+.1f})" if row.low == row.low else ""
-        words = f"{100 * row.inflation:+.1f} points{interval}"
+        words = in_points(row.inflation, row.low, row.high)
         axis.annotate(words, (end, place), (7, 0), textcoords="offset points", va="center", fontsize=8)
     axis.set(yticks=places, yticklabels=[f"{row.system}\n{row.dataset}" for row in rows.itertuples()])
     axis.set(xlabel="F1, mean over images", ylim=(-0.6, max(1, len(rows)) - 0.4))

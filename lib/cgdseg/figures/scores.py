@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from cgdseg.data.drawing import errors, outline
-from cgdseg.figures.curves import MARKERS, panels
+from cgdseg.figures.curves import RUN_MARKERS, panels
 from cgdseg.figures.style import gallery
 
 
@@ -43,7 +43,7 @@ def score_dots(table: pd.DataFrame) -> Figure:
     figure, rest = panels(table, height=0.3 * len(conditions) * max(2, len(systems)) + 1.3, wide=4.2)
     for axis, rows in rest:
         for number, system in enumerate(systems):
-            own, marker = rows[rows.system == system], MARKERS[number % len(MARKERS)]
+            own, marker = rows[rows.system == system], RUN_MARKERS[number % len(RUN_MARKERS)]
             places = own.condition.map(conditions.index) + steps[number]
             whiskers = np.abs(own[["low", "high"]].to_numpy().T - own.f1.to_numpy())
             axis.errorbar(own.f1, places, xerr=whiskers, fmt=marker, color=f"C{number}", capsize=2, label=system)

@@ -11,6 +11,8 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, logit
 
+from cgdseg.scoring.metrics import reaching
+
 LEAST_PROBABILITY = 1e-6  # probabilities of exactly 0 and 1 have no logit
 FOREGROUND = 0.1
 LEVELS = 100  # percents of probability
@@ -28,7 +30,7 @@ def count_levels(probs: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def reliability_of(levels: np.ndarray) -> pd.DataFrame:
-    """The table of `reliability` from counted levels."""
+    """The table of `reliability_of_pixels`, in tenths, from counted levels."""
     return _table(*_tenths(levels).T)
 
 
@@ -80,7 +82,7 @@ def precision_recall_of(levels: np.ndarray) -> pd.DataFrame:
     """Precision and recall of all counted pixels together at thresholds 0.00 to 1.00: threshold, precision, recall.
 
     Precision is 1 where nothing is predicted, as scikit-learn ends its curves."""
-    predicted, hits = levels[::-1, :2].cumsum(axis=0)[::-1].T
+    predicted, hits = reaching(levels[:, :2].T)
     precision = np.divide(hits, predicted, out=np.ones(LEVELS + 1), where=predicted > 0)
     return pd.DataFrame(
         {"threshold": np.arange(LEVELS + 1) / LEVELS, "precision": precision, "recall": hits / max(hits[0], 1)}

@@ -34,15 +34,18 @@ def count_pixels(probs: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -
 
 def scores(counts: pd.DataFrame) -> pd.DataFrame:
     """F1, IoU, precision, recall and MAE, row by row, from `count_pixels`."""
-    tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
-    columns = {
+    columns = overlap_scores(counts["tp"], counts["fp"], counts["fn"]) | {"mae": counts["error"] / counts["pixels"]}
+    return pd.DataFrame(columns, index=counts.index)
+
+
+def overlap_scores(tp, fp, fn) -> dict[str, np.ndarray]:
+    """F1, IoU, precision and recall of true positives, false positives and false negatives, element by element."""
+    return {
         "f1": ratio(2 * tp, 2 * tp + fp + fn),
         "iou": ratio(tp, tp + fp + fn),
         "precision": ratio(tp, tp + fp),
         "recall": ratio(tp, tp + fn),
-        "mae": counts["error"] / counts["pixels"],
     }
-    return pd.DataFrame(columns, index=counts.index)
 
 
 def pooled_scores(counts: pd.DataFrame) -> pd.Series:
@@ -56,8 +59,12 @@ def f1_by_threshold(probs: np.ndarray, truth: np.ndarray, thresholds: np.ndarray
     curves = []
     for prob, mask in zip(probs, truth, strict=True):
         bins = np.searchsorted(edges, prob.ravel(), side="right") - 1  # probability >= thresholds[bin - 1]
-        hits = np.bincount(bins[mask.ravel()], minlength=len(edges) - 1)
-        alarms = np.bincount(bins[~mask.ravel()], minlength=len(edges) - 1)
-        tp, fp = (counts[::-1].cumsum()[::-1][1:] for counts in (hits, alarms))
-        curves.append(ratio(2 * tp, tp + fp + mask.sum()))
+        counts = [np.bincount(bins[chosen.ravel()], minlength=len(edges) - 1) for chosen in (mask, ~mask)]
+        tp, fp = reaching(np.stack(counts))[:, 1:]
+        curves.append(overlap_scores(tp, fp, mask.sum() - tp)["f1"])
     return np.stack(curves)
+
+
+def reaching(counts: np.ndarray) -> np.ndarray:
+    """Counts (..., L) of pixels at each level of probability -> of those at that level or above."""
+    return counts[..., ::-1].cumsum(axis=-1)[..., ::-1]

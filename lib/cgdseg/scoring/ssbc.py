@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.data.images import resize_image, resize_labels
-from cgdseg.scoring.metrics import ratio
+from cgdseg.scoring.metrics import overlap_scores, ratio, reaching
 
 WHITE = 255  # what the evaluator takes for sclera in a mask; 254 and 1 are background
 MOST_PIXELS = 2**23  # OpenCV counts in single precision, which is exact up to 2**24
@@ -51,9 +51,7 @@ def count_values(binary: np.ndarray, probability: np.ndarray, truth: np.ndarray)
 def binary_scores(counts: np.ndarray) -> pd.DataFrame:
     """F1, IoU, Precision and Recall of binary masks, a row for each of N `count_values` (N, 2, 2, 256); 0/0 is 0."""
     (_, fn), (fp, tp) = np.moveaxis(counts.sum(axis=-1), 0, -1)
-    columns = {"F1": (2 * tp, 2 * tp + fp + fn), "IoU": (tp, tp + fp + fn), "Precision": (tp, tp + fp)}
-    columns |= {"Recall": (tp, tp + fn)}
-    return pd.DataFrame({name: ratio(*fraction) for name, fraction in columns.items()})
+    return pd.DataFrame(overlap_scores(tp, fp, fn)).set_axis(["F1", "IoU", "Precision", "Recall"], axis=1)
 
 
 def precision_recall_of_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +59,7 @@ def precision_recall_of_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     As scikit-learn's precision_recall_curve, with points repeated where a map lacks a value: where nothing is predicted
     precision is 1; where there is nothing to find recall is 1, but 0 at the end of the curve."""
-    hits, alarms = counts.sum(axis=1)[:, ::-1, ::-1].cumsum(axis=2)[..., ::-1].swapaxes(0, 1)  # (N, 256) each
+    alarms, hits = reaching(counts.sum(axis=1)).swapaxes(0, 1)  # (N, 256) each
     found = hits + alarms
     precision = np.where(found > 0, ratio(hits, found), 1.0)
     n_true = hits[:, :1]

@@ -1,14 +1,79 @@
 """Means with honest intervals: images of one person resemble each other, so people are resampled, not images.
 
-Tables of one row an image with a `subject` column -> means, differences between runs, spreads over seeds."""
+interval(values and people) -> the ends of an interval of a mean, or of a difference or ratio of several; tables of one
+row an image with a `subject` column -> means, differences between runs, spreads over seeds."""
 
 import itertools
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import permutation_test, rankdata
 
 RUN = ["system", "condition"]  # what a run is, apart from its seed
+PERCENTILES = [2.5, 97.5]
+
+
+class Sample(NamedTuple):
+    """Values (N,) of images, NaN where there is none, the person on each (N,), and how much each counts (N,).
+
+    Samples of the same people are drawn together, whoever of them has a value, and those of other people apart.
+    `seed`: what draws them instead, where that must not follow from who the people are."""
+
+    values: ArrayLike
+    people: ArrayLike
+    weights: ArrayLike | None = None
+    seed: int | Sequence[int] | None = None
+
+
+def interval(
+    *samples: Sample, of: Callable[..., ArrayLike] = np.asarray, n_resamples: int = 2000
+) -> tuple[np.ndarray, np.ndarray]:
+    """Low and high of the 95 % interval of `of(a mean a sample)`, from a bootstrap over people.
+
+    of: one mean as it is, or any arithmetic on them, np.subtract for a difference; it gets arrays (R,), a value a draw,
+    and may stack several results (..., R) of them. NaN where fewer than two people have a value."""
+    return limits(of(*(resampled_means(sample, n_resamples)[1:] for sample in samples)))
+
+
+def estimate(*samples: Sample, of: Callable[..., ArrayLike] = np.asarray) -> np.ndarray:
+    """What `interval` is about: `of` the means over all images."""
+    return np.asarray(of(*(resampled_means(sample, 0) for sample in samples)))[..., 0]
+
+
+def resampled_means(sample: Sample, n_resamples: int) -> np.ndarray:
+    """Means over images (1 + R,): of everybody, then of the people of each draw.
+
+    NaN for a draw of nobody who has a value, and for all draws where fewer than two people have one."""
+    values = np.asarray(sample.values, float)
+    weights = np.where(np.isnan(values), 0.0, 1.0 if sample.weights is None else sample.weights)
+    table = pd.DataFrame({"sum": np.nan_to_num(values) * weights, "weight": weights})
+    people = table.groupby(np.asarray(sample.people)).sum()
+    enough = (people.weight > 0).sum() > 1
+    seed = [0, zlib.crc32("\n".join(map(str, people.index)).encode())] if sample.seed is None else sample.seed
+    drawn = draw_people(len(people), n_resamples, seed) if enough else np.arange(len(people))[None]
+    sums, counts = people.to_numpy()[drawn].sum(axis=1).T
+    with np.errstate(invalid="ignore"):
+        means = sums / counts
+    return means if enough else np.pad(means, (0, n_resamples), constant_values=np.nan)
+
+
+def draw_people(n: int, n_resamples: int, seed: int | Sequence[int] | np.random.Generator) -> np.ndarray:
+    """Rows of n people (1 + R, n): everybody once, then R times as many as they are, with replacement."""
+    drawn = np.random.default_rng(seed).integers(n, size=(n_resamples, n))
+    return np.concatenate([np.arange(n)[None], drawn])
+
+
+def limits(resampled: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Low and high (...) between which 95 % of resampled values (..., R) lie; NaN values are not there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where all are NaN, both ends are
+        low, high = np.nanpercentile(resampled, PERCENTILES, axis=-1)
+    return low, high
 
 
 def subject_means(scores: pd.DataFrame, by: list[str], score: str = "f1", n_resamples: int = 2000) -> pd.DataFrame:
@@ -19,7 +84,7 @@ def subject_means(scores: pd.DataFrame, by: list[str], score: str = "f1", n_resa
     rows = []
     for key, group in scores.groupby(by, sort=False):
         group = group[group[score].notna()]
-        low, high = bootstrap_interval(group, score, n_resamples)
+        low, high = interval(Sample(group[score], group.subject, seed=0), n_resamples=n_resamples)
         found = {score: group[score].mean(), "low": low, "high": high}
         counts = {"images": len(group), "subjects": group.subject.nunique()}
         rows.append(dict(zip(by, key, strict=True)) | found | counts)
@@ -41,26 +106,13 @@ def several_means(scores: pd.DataFrame, by: list[str], names: dict[str, str]) ->
     return pd.concat([*parts, table.assign(unscored=table.images - fewest)], axis=1).reset_index()
 
 
-def crossed_interval(values: np.ndarray, n_resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+def crossed_interval(values: np.ndarray, n_resamples: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Percentile interval of the mean of values (S, N) when both rows and columns are drawn with replacement.
 
     For S seeds and N images: how far the mean might lie elsewhere with other seeds and other images."""
     rng = np.random.default_rng(seed)
-    rows, columns = (rng.integers(n, size=(n_resamples, n)) for n in values.shape)
-    means = values[rows[:, :, None], columns[:, None, :]].mean(axis=(1, 2))
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def bootstrap_interval(group: pd.DataFrame, score: str, n_resamples: int, seed: int = 0) -> tuple[float, float]:
-    """Percentile interval of the mean over images when subjects are drawn with replacement."""
-    people = group.groupby("subject")[score].agg(["sum", "count"]).to_numpy()
-    if len(people) < 2:
-        return np.nan, np.nan
-    draws = np.random.default_rng(seed).integers(len(people), size=(n_resamples, len(people)))
-    sums, counts = people[draws].sum(axis=1).T
-    low, high = np.percentile(sums / counts, [2.5, 97.5])
-    return float(low), float(high)
+    rows, columns = (draw_people(n, n_resamples, rng)[1:] for n in values.shape)
+    return limits(values[rows[:, :, None], columns[:, None, :]].mean(axis=(1, 2)))
 
 
 def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f1", n_resamples: int = 9999) -> dict:
@@ -75,7 +127,7 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f
     )
     both = both.assign(change=both[f"{score} second"] - both[score]).dropna(subset="change")
     people = both.groupby("subject").change.agg(["sum", "mean"])
-    low, high = bootstrap_interval(both, "change", 2000)
+    low, high = interval(Sample(both.change, both.subject, seed=0))
     found = {"change": both.change.mean(), "low": low, "high": high, "p": np.nan, "d": np.nan}
     if len(people) > 1:
         spread = people["mean"].std()
@@ -148,11 +200,10 @@ def rank_correlation(scores: pd.DataFrame, factor: str, score: str = "f1", n_res
     values, people = scores[[factor, score]].to_numpy(float), scores.groupby("subject").indices
     rho, low, high = _spearman(values), np.nan, np.nan
     if len(people) > 1 and not np.isnan(rho):
-        rng, rows = np.random.default_rng(0), list(people.values())
-        draws = rng.integers(len(rows), size=(n_resamples, len(rows)))
-        found = [_spearman(values[np.concatenate([rows[k] for k in draw])]) for draw in draws]
-        low, high = np.nanpercentile(found, [2.5, 97.5])
-    return {"rho": rho, "low": float(low), "high": float(high), "images": len(scores), "subjects": len(people)}
+        rows = list(people.values())
+        draws = draw_people(len(rows), n_resamples, seed=0)[1:]
+        low, high = limits([_spearman(values[np.concatenate([rows[k] for k in draw])]) for draw in draws])
+    return {"rho": rho, "low": low, "high": high, "images": len(scores), "subjects": len(people)}
 
 
 def _spearman(values: np.ndarray) -> float:

@@ -10,21 +10,6 @@ from cgdseg.data.copies import ALIKE, Calibration
 from cgdseg.data.manifest import by_dataset
 
 
-def read_search(found: Calibration) -> str:
-    """What the search for near copies finds, and what it would take for one by mistake, in words."""
-    promised, more = found.copies[found.copies.promised], found.copies[~found.copies.promised]
-    beyond = ((more.distance <= found.radius) & (more.alike >= ALIKE)).mean()
-    n, pairs = int(found.strangers[: found.radius + 1].sum()), int(found.strangers.sum())
-    likest = found.likest.alike.max() if len(found.likest) else 0
-    return (
-        f"The radius is {found.radius} bits of 256. Of {len(promised)} copies of the promised kinds the search finds "
-        f"{100 * (1 - found.missed()):.1f} %, of {len(more)} that were cut more {100 * beyond:.0f} %. Of {pairs:,} "
-        f"pairs of different people {n:,} lie within the radius and need the second look. Of the "
-        f"{len(found.likest)} nearest of these pairs the likest correlates by {likest:.2f}; of the promised copies the "
-        f"least like does by {promised.alike.min():.2f}; the border is {ALIKE}."
-    )
-
-
 def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     """A row a dataset: images, people, sizes and mean share of sclera."""
     rows = []
@@ -102,3 +87,18 @@ def sizes(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
         for (height, width), same in group.groupby(["height", "width"]):
             rows.append({"dataset": cfg.label(name), "width": width, "height": height, "images": len(same)})
     return pd.DataFrame(rows)
+
+
+def read_search(found: Calibration) -> str:
+    """What the search for near copies finds, and what it would take for one by mistake, in words."""
+    promised, more = found.copies[found.copies.promised], found.copies[~found.copies.promised]
+    beyond = ((more.distance <= found.radius) & (more.alike >= ALIKE)).mean()
+    n, pairs = int(found.strangers[: found.radius + 1].sum()), int(found.strangers.sum())
+    likest = found.likest.alike.max() if len(found.likest) else 0
+    return (
+        f"The radius is {found.radius} bits of 256. Of {len(promised)} copies of the promised kinds the search finds "
+        f"{100 * (1 - found.missed()):.1f} %, of {len(more)} that were cut more {100 * beyond:.0f} %. Of {pairs:,} "
+        f"pairs of different people {n:,} lie within the radius and need the second look. Of the "
+        f"{len(found.likest)} nearest of these pairs the likest correlates by {likest:.2f}; of the promised copies the "
+        f"least like does by {promised.alike.min():.2f}; the border is {ALIKE}."
+    )

@@ -22,51 +22,14 @@ from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.training.resume import HISTORY, read_history
 from cgdseg.training.runs import run_folder, segmenter_of, trained_runs
 
-
-def read_comparison(table: pd.DataFrame) -> str:
-    """`comparison.compare`: which training does best on each test set, and what is within its interval."""
-    lines = []
-    for dataset, rows in table.groupby("dataset", sort=False):
-        trained = rows[rows.seed.notna()].sort_values("f1", ascending=False)
-        best = trained.iloc[0]
-        text = f"- **{dataset}**: {best.run} does best, with F1 {best.f1:.3f}{_interval(best)} on {best.images} images"
-        close = trained.iloc[1:][trained.iloc[1:].f1 >= best.low]
-        text += f" of {best.subjects} people" if best.subjects > 1 else ""
-        text += f"; within its interval: {', '.join(close.run)}" if len(close) else ""
-        others = rows[rows.seed.isna()].sort_values("f1", ascending=False)
-        text += (
-            f"; beside it {', '.join(f'{row.run} {row.f1:.3f}' for row in others.itertuples())}" if len(others) else ""
-        )
-        lines.append(f"{text}.")
-    return "\n".join(lines)
-
-
-def _interval(row: pd.Series) -> str:
-    return "" if pd.isna(row.low) else f" ({row.low:.3f} to {row.high:.3f})"
-
-
-def read_costs(table: pd.DataFrame) -> str:
-    """`comparison.compare`: the span of what trainings cost."""
-    runs = table[table.seed.notna()].drop_duplicates("run")
-    if runs["training minutes"].isna().all():
-        return "No history of a training is left, so its minutes are unknown."
-    most, least = (runs.loc[getattr(runs["training minutes"], which)()] for which in ("idxmax", "idxmin"))
-    slow, fast = (runs.loc[getattr(runs["ms an image"], which)()] for which in ("idxmax", "idxmin"))
-    return (
-        f"The longest training, {most.run}, took {most['training minutes']:.1f} minutes, the shortest, {least.run}, "
-        f"{least['training minutes']:.1f}. One image takes {slow.run} {slow['ms an image']:.0f} ms and {fast.run} "
-        f"{fast['ms an image']:.0f} ms on this machine."
-    )
-
-
 SCORE_COLUMNS = ["run", "system", "condition", "seed", "dataset", "f1", "low", "high", "images", "subjects"]
 COSTS = ["parameters", "trainable", "training minutes", "ms an image"]
 
 
 def compare_trainings(cfg: Config, summary: pd.DataFrame, references: pd.DataFrame, n_timed: int = 8) -> pd.DataFrame:
-    """A row a run and test set: COLUMNS, then COSTS; what needed no training here comes last, with what is known of it.
+    """A row a run and test set: SCORE_COLUMNS, then COSTS; what needed no training comes last, as far as known.
 
-    summary, references: `evaluation.cross_domain` of scores.csv and of references.csv. F1 is the mean over images with
+    summary, references: `summaries.mean_scores` of scores.csv and of references.csv. F1 is the mean over images with
     a 95 % interval over subjects. ms an image: one image at a time on this machine, the median of `n_timed`."""
     runs = {run.name: run for run in trained_runs(cfg)}
     images = sample_images(cfg, n_timed)
@@ -119,3 +82,38 @@ def median_milliseconds(predictor: Predictor, images: list[np.ndarray]) -> float
         predictor.predict([image], ("sclera",))
         times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times)
+
+
+def read_comparison(table: pd.DataFrame) -> str:
+    """`compare_trainings`: which training does best on each test set, and what is within its interval."""
+    lines = []
+    for dataset, rows in table.groupby("dataset", sort=False):
+        trained = rows[rows.seed.notna()].sort_values("f1", ascending=False)
+        best = trained.iloc[0]
+        people = f" of {best.subjects} people" if best.subjects > 1 else ""
+        close = trained.run.iloc[1:][trained.f1.iloc[1:] >= best.low]
+        within = f"; within its interval: {', '.join(close)}" if len(close) else ""
+        others = rows[rows.seed.isna()].sort_values("f1", ascending=False)
+        listed = ", ".join(f"{row.run} {row.f1:.3f}" for row in others.itertuples())
+        beside = f"; beside it {listed}" if listed else ""
+        score = f"F1 {best.f1:.3f}{_between(best)} on {best.images} images{people}"
+        lines.append(f"- **{dataset}**: {best.run} does best, with {score}{within}{beside}.")
+    return "\n".join(lines)
+
+
+def _between(row: pd.Series) -> str:
+    return "" if pd.isna(row.low) else f" ({row.low:.3f} to {row.high:.3f})"
+
+
+def read_costs(table: pd.DataFrame) -> str:
+    """`compare_trainings`: the span of what trainings cost."""
+    runs = table[table.seed.notna()].drop_duplicates("run")
+    if runs["training minutes"].isna().all():
+        return "No history of a training is left, so its minutes are unknown."
+    most, least = (runs.loc[getattr(runs["training minutes"], which)()] for which in ("idxmax", "idxmin"))
+    slow, fast = (runs.loc[getattr(runs["ms an image"], which)()] for which in ("idxmax", "idxmin"))
+    return (
+        f"The longest training, {most.run}, took {most['training minutes']:.1f} minutes, the shortest, {least.run}, "
+        f"{least['training minutes']:.1f}. One image takes {slow.run} {slow['ms an image']:.0f} ms and {fast.run} "
+        f"{fast['ms an image']:.0f} ms on this machine."
+    )

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.config.schema import Config
-from cgdseg.scoring.statistics import sign_flip_p
+from cgdseg.scoring.statistics import Sample, interval, sign_flip_p
+from cgdseg.studies.phrasing import in_points
 
-N_RESAMPLES = 2000
 EXPOSURES = {  # of a run to a test image, from most to least
     "train": "trained on the image",
     "val": "trained on the person only",  # the image was validated on: it helped to choose the epoch, no more
     "": "trained on neither",
 }
 KEYS = ["system", "pair", "dataset"]
-IMAGES = [*KEYS, "image_id", "subject", "honest", "published", "exposure", "person"]
+PAIRED = [*KEYS, "image_id", "subject", "honest", "published", "exposure", "person"]
 SIDES = [f"{side} {what}" for side in ("honest", "published") for what in ("f1", "low", "high")]
 REPORTED = [*KEYS, "images", "subjects", *SIDES, "honest images", "honest subjects", "inflation", "low", "high"]
 MEASURED = ["images", "subjects", "honest f1", "published f1", "change", "low", "high"]
@@ -60,38 +60,44 @@ def paired_scores(scores: pd.DataFrame, splits: pd.DataFrame, cfg: Config) -> pd
         table["exposure"] = table.image_id.map(own.set_index("image_id").part).fillna("").map(EXPOSURES)
         known = set(table.subject[table.exposure == EXPOSURES["train"]])
         tables.append(table.assign(pair=f"{published} / {honest}", person=table.subject.isin(known)))
-    return pd.concat(tables, ignore_index=True)[IMAGES] if tables else pd.DataFrame(columns=IMAGES)
+    return pd.concat(tables, ignore_index=True)[PAIRED] if tables else pd.DataFrame(columns=PAIRED)
 
 
 def reported(table: pd.DataFrame) -> pd.DataFrame:
-    """What each protocol would report of its run, and the inflation between the two (`side_by_side` in).
+    """What each protocol would report of its run, and the inflation between the two (`paired_scores` in).
 
     As published: the mean over all images; honest: over the people kept apart. Both are resampled together, by people,
     so that the interval of the inflation knows that the second are part of the first."""
     return _by_set(table, _as_reported, REPORTED)
 
 
-def _as_reported(group: pd.DataFrame, draws: np.ndarray) -> dict:
-    honest, published = (_means(group, group[side], draws) for side in ("honest", "published"))
-    found = {"images": len(group), "subjects": group.subject.nunique()}
-    for side, (mean, resampled) in {"honest": honest, "published": published}.items():
-        found |= {f"{side} f1": mean} | _interval(resampled, f"{side} ")
+def _as_reported(group: pd.DataFrame) -> dict:
+    honest, published = (Sample(group[side], group.subject) for side in ("honest", "published"))
     kept = group[group.honest.notna()]
-    found |= {"honest images": len(kept), "honest subjects": kept.subject.nunique()}
-    return found | {"inflation": published[0] - honest[0]} | _interval(published[1] - honest[1])
+    return {
+        "images": len(group),
+        "subjects": group.subject.nunique(),
+        "honest f1": group.honest.mean(),
+        **_ends(interval(honest), "honest "),
+        "published f1": group.published.mean(),
+        **_ends(interval(published), "published "),
+        "honest images": len(kept),
+        "honest subjects": kept.subject.nunique(),
+        "inflation": group.published.mean() - group.honest.mean(),
+        **_ends(interval(published, honest, of=np.subtract)),
+    }
 
 
 def same_images(table: pd.DataFrame) -> pd.DataFrame:
     """Both runs on the images that both are tested on: the difference, its interval, a permutation p and effect size,
-    and how much of these images and people the published run trained on (`side_by_side` in).
+    and how much of these images and people the published run trained on (`paired_scores` in).
 
     The difference holds what leaked, and also what a run gains by training on more people, in more steps."""
     return _by_set(table[table.honest.notna()], _on_the_same, ON_SAME_IMAGES)
 
 
-def _on_the_same(group: pd.DataFrame, draws: np.ndarray) -> dict:
+def _on_the_same(group: pd.DataFrame) -> dict:
     change = group.published - group.honest
-    mean, resampled = _means(group, change, draws)
     people = change.groupby(group.subject).mean()
     seen = group.exposure == EXPOSURES["train"]
     return {
@@ -99,8 +105,8 @@ def _on_the_same(group: pd.DataFrame, draws: np.ndarray) -> dict:
         "subjects": len(people),
         "honest f1": group.honest.mean(),
         "published f1": group.published.mean(),
-        "change": mean,
-        **_interval(resampled),
+        "change": change.mean(),
+        **_ends(interval(Sample(change, group.subject))),
         "p": sign_flip_p(change.groupby(group.subject).sum().to_numpy()),
         "effect": people.mean() / people.std() if len(people) > 1 and people.std() else np.nan,
         "images trained on": seen.mean(),
@@ -118,108 +124,60 @@ def by_exposure(table: pd.DataFrame) -> pd.DataFrame:
     kept = table[table.honest.notna()].assign(change=lambda t: t.published - t.honest)
     rows = []
     for key, group in kept.groupby(KEYS, sort=False):
-        draws = _draws(group)
-        known, seen = (group.exposure == EXPOSURES[part] for part in ("val", "train"))
-        person, image = (_means(group, group.change.where(chosen), draws) for chosen in (known, seen))
-        for exposure in EXPOSURES.values():
-            own = group[group.exposure == exposure]
-            if own.empty:
+        own = {name: group.change.where(group.exposure == name) for name in EXPOSURES.values()}
+        samples = {name: Sample(change, group.subject) for name, change in own.items()}
+        image, person = EXPOSURES["train"], EXPOSURES["val"]
+        for exposure, change in own.items():
+            mine = group[change.notna()]
+            if mine.empty:
                 continue
-            mean, resampled = _means(group, group.change.where(group.exposure == exposure), draws)
-            found = {"exposure": exposure, "images": len(own), "subjects": own.subject.nunique()}
-            found |= {"honest f1": own.honest.mean(), "published f1": own.published.mean()}
-            found |= {"change": mean} | _interval(resampled)
-            both = exposure == EXPOSURES["train"] and known.any()
-            found |= {"image itself": image[0] - person[0] if both else np.nan}
-            found |= _interval(image[1] - person[1] if both else np.array([]), "image itself ")
-            rows.append(dict(zip(KEYS, key, strict=True)) | found)
+            itself, ends = np.nan, (np.nan, np.nan)
+            if exposure == image and own[person].notna().any():
+                itself = own[image].mean() - own[person].mean()
+                ends = interval(samples[image], samples[person], of=np.subtract)
+            rows.append(
+                {
+                    **dict(zip(KEYS, key, strict=True)),
+                    "exposure": exposure,
+                    "images": len(mine),
+                    "subjects": mine.subject.nunique(),
+                    "honest f1": mine.honest.mean(),
+                    "published f1": mine.published.mean(),
+                    "change": change.mean(),
+                    **_ends(interval(samples[exposure])),
+                    "image itself": itself,
+                    **_ends(ends, "image itself "),
+                }
+            )
     return pd.DataFrame(rows, columns=EXPOSED)
 
 
-def _by_set(
-    table: pd.DataFrame, measure: Callable[[pd.DataFrame, np.ndarray], dict], columns: list[str]
-) -> pd.DataFrame:
-    """`measure` for each system, pair and dataset, with the people that its bootstrap draws."""
+def _by_set(table: pd.DataFrame, measure: Callable[[pd.DataFrame], dict], columns: list[str]) -> pd.DataFrame:
+    """`measure` for each system, pair and dataset."""
     groups = table.groupby(KEYS, sort=False)
-    rows = [dict(zip(KEYS, key, strict=True)) | measure(group, _draws(group)) for key, group in groups]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame([dict(zip(KEYS, key, strict=True)) | measure(group) for key, group in groups], columns=columns)
 
 
-def _draws(group: pd.DataFrame, seed: int = 0) -> np.ndarray:
-    """How often each person of a group (in sorted order) stands in each resample: (N_RESAMPLES, people)."""
-    n = group.subject.nunique()
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
-
-
-def _means(group: pd.DataFrame, values: pd.Series, draws: np.ndarray) -> tuple[float, np.ndarray]:
-    """The mean of values over images, and its resamples (N_RESAMPLES,); NaN values are not there."""
-    people = values.groupby(group.subject).agg(["sum", "count"]).sort_index().to_numpy()
-    if (people[:, 1] > 0).sum() < 2:
-        return float(values.mean()), np.full(len(draws), np.nan)
-    sums, counts = (draws @ people).T
-    with np.errstate(invalid="ignore"):
-        return float(values.mean()), sums / counts  # a resample may hold nobody who has a value: NaN
-
-
-def _interval(resampled: np.ndarray, prefix: str = "") -> dict[str, float]:
-    """95 % percentile interval; NaN where fewer than two people could be drawn."""
-    known = resampled[np.isfinite(resampled)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return {f"{prefix}low": float(low), f"{prefix}high": float(high)}
-
-
-def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFrame) -> str:
-    """`leakage.reported`, `same_images` and `by_exposure` in words."""
-    if reported.empty:
-        return "Nothing to compare: no condition of this config was trained under both protocols (splits.protocols)."
-    lines = [_read_pair(row, same.loc[row.Index], exposure) for row in reported.itertuples()]
-    clear = int((reported.low > 0).sum())
-    start = f"As published, F1 is reported higher in {(reported.inflation > 0).sum()} of {len(reported)} cases"
-    start += f"; in {clear} the interval of the inflation lies above zero." if clear else "; no interval excludes zero."
-    few = int(reported["honest subjects"].min())
-    caution = f" Only {few} people are tested apart: intervals from so few are too narrow." if few < 10 else ""
-    return start + caution + "\n\n" + "\n".join(lines)
-
-
-def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
-    """One system and test set: what is reported, what changes on the same images, and what that change may be."""
-    words = f"- {row.system} on {row.dataset}: the inflation is {_points(row.inflation, row.low, row.high)}. "
-    words += f"On the {same.images:,} images that both are tested on it is {_points(same.change, same.low, same.high)}"
-    words += f", p = {same.p:.2g}" if same.p == same.p else ""
-    if not same["subjects trained on"]:
-        return words + "; neither run trained on these people, so this is what more training data is worth."
-    words += f"; {100 * same['images trained on']:.0f} % of these images and {100 * same['subjects trained on']:.0f} % "
-    words += "of these people were in its training."
-    keys = (exposure.system == row.system) & (exposure.pair == row.pair) & (exposure.dataset == row.dataset)
-    image = exposure[keys & exposure["image itself low"].notna()]
-    if len(image):
-        seen = image.iloc[0]
-        worth = _points(seen["image itself"], seen["image itself low"], seen["image itself high"])
-        words += f" Where it had seen the very image, the change exceeds that where it knew the person only by {worth}."
-    return words
-
-
-def _points(value: float, low: float, high: float) -> str:
-    interval = f" ({100 * low:+.1f} to {100 * high:+.1f})" if low == low else ""
-    return f"{100 * value:+.1f} points{interval}"
+def _ends(ends: tuple[float, float], prefix: str = "") -> dict[str, float]:
+    return {f"{prefix}{name}": end for name, end in zip(("low", "high"), ends, strict=True)}
 
 
 def leak_reported(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `leakage.reported`."""
+    """The rows of `reported`."""
     shown = table.rename(columns={"images": "published images", "subjects": "published subjects"})
     sides = [f"{side} {what}" for side in ("honest", "published") for what in ("f1", "low", "high", "images")]
     return _leak(shown, ["system", "dataset", *sides, "honest subjects", "inflation", "low", "high"])
 
 
 def leak_same(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `leakage.same_images`; shares are in per cent."""
+    """The rows of `same_images`; shares are in per cent."""
     shares = {f"% of {what} trained on": 100 * table[f"{what} trained on"] for what in ("images", "subjects")}
     columns = ["images", "subjects", "honest f1", "published f1", "change", "low", "high", "p", "effect", *shares]
     return _leak(table.assign(**shares), ["system", "dataset", *columns])
 
 
 def leak_exposure(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `leakage.by_exposure`."""
+    """The rows of `by_exposure`."""
     return _leak(table, [name for name in table.columns if name != "pair"])
 
 
@@ -228,3 +186,37 @@ def _leak(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     several = ["pair"] if table.pair.nunique() > 1 else []
     names = {name: name.replace("f1", "F1") for name in columns} | {"change": "change of F1", "effect": "effect size"}
     return table[[*several, *columns]].rename(columns=names).reset_index(drop=True)
+
+
+def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFrame) -> str:
+    """`reported`, `same_images` and `by_exposure` in words."""
+    if reported.empty:
+        return "Nothing to compare: no condition of this config was trained under both protocols (splits.protocols)."
+    clear, few = int((reported.low > 0).sum()), int(reported["honest subjects"].min())
+    sure = f"in {clear} the interval of the inflation lies above zero" if clear else "no interval excludes zero"
+    caution = f" Only {few} people are tested apart: intervals from so few are too narrow." if few < 10 else ""
+    lines = [_read_pair(row, same.loc[row.Index], exposure) for row in reported.itertuples()]
+    return (
+        f"As published, F1 is reported higher in {(reported.inflation > 0).sum()} of {len(reported)} cases; {sure}."
+        f"{caution}\n\n" + "\n".join(lines)
+    )
+
+
+def _read_pair(row, same: pd.Series, exposure: pd.DataFrame) -> str:
+    """One system and test set: what is reported, what changes on the same images, and what that change may be."""
+    p = f", p = {same.p:.2g}" if same.p == same.p else ""
+    found = (
+        f"- {row.system} on {row.dataset}: the inflation is {in_points(row.inflation, row.low, row.high)}. On the "
+        f"{same.images:,} images that both are tested on it is {in_points(same.change, same.low, same.high)}{p}"
+    )
+    if not same["subjects trained on"]:
+        return f"{found}; neither run trained on these people, so this is what more training data is worth."
+    images, people = (100 * same[f"{what} trained on"] for what in ("images", "subjects"))
+    mine = exposure[(exposure.system == row.system) & (exposure.pair == row.pair) & (exposure.dataset == row.dataset)]
+    seen = [
+        " Where it had seen the very image, the change exceeds that where it knew the person only by "
+        f"{in_points(image['image itself'], image['image itself low'], image['image itself high'])}."
+        for _, image in mine[mine["image itself low"].notna()].iterrows()
+    ]
+    known = f"{images:.0f} % of these images and {people:.0f} % of these people were in its training"
+    return f"{found}; {known}.{''.join(seen)}"

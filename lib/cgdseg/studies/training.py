@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cgdseg.config.schema import Config, Run
-from cgdseg.data.splits import load_splits, part_ids, select_ids
+from cgdseg.data.splits import load_splits, select_ids
 
 
 def run_parts(cfg: Config, run: Run) -> pd.DataFrame:
@@ -34,9 +34,9 @@ def epochs(history: pd.DataFrame, n_rows: int = 10) -> pd.DataFrame:
     return table
 
 
-def speed(history: pd.DataFrame, cfg: Config, run: Run) -> pd.DataFrame:
-    """Seconds an epoch and milliseconds a training entry, validation included."""
-    entries = cfg.streamed(run) or len(part_ids(cfg, run.condition, "train"))
+def speed(history: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    """Seconds an epoch and milliseconds a training entry (of `run_parts`), validation included."""
+    entries = int(parts.entries[parts.part == "train"].sum())
     seconds = history.seconds.median()
     return pd.DataFrame(
         [

@@ -18,18 +18,18 @@ from cgdseg.models.registry import without_weights
 from cgdseg.training.session import make_loader, new_learner, open_session, start_accelerator, train_step
 from cgdseg.training.stages import Segmentation
 
-STEPS = 2  # the first also warms up
+REHEARSED_STEPS = 2  # the first also warms up
 ANY_LOOK = StandIn(look="randomised", n_images=1)  # for datasets that have no look of their own
 
 
 def rehearse(cfg: Config, run: Run) -> dict[str, object]:
-    """Train STEPS steps on rendered eyes, from random weights, and say what they cost; writes nothing.
+    """Train REHEARSED_STEPS steps on rendered eyes, from random weights, and say what they cost; writes nothing.
 
     Seconds are those of a step alone: eyes are rendered between the steps. The peak is this process's, or its GPU's."""
     settings, wanted = _for_this_machine(cfg.training), cfg.training.precision
     torch.set_num_threads(settings.n_threads)
     keep_freed_memory()
-    cfg = _with_rendered_eyes(cfg, run, STEPS * settings.accumulate * settings.batch_size)
+    cfg = _with_rendered_eyes(cfg, run, REHEARSED_STEPS * settings.accumulate * settings.batch_size)
     system, counts = cfg.systems[run.system], parameter_counts(cfg.systems[run.system])
     system = without_weights(system)
     accelerator = start_accelerator(settings)
@@ -54,8 +54,8 @@ def rehearse(cfg: Config, run: Run) -> dict[str, object]:
         "batch": settings.batch_size,
         "processes": accelerator.num_processes,
         "precision": settings.precision + (" (fp16 needs CUDA)" if settings.precision != wanted else ""),
-        "losses": np.reshape(losses, (STEPS, -1)).mean(1).tolist(),
-        "seconds per step": np.reshape(seconds, (STEPS, -1)).sum(1).tolist(),
+        "losses": np.reshape(losses, (REHEARSED_STEPS, -1)).mean(1).tolist(),
+        "seconds per step": np.reshape(seconds, (REHEARSED_STEPS, -1)).sum(1).tolist(),
         "peak memory in GB": _peak_bytes(accelerator.device) / 1e9,
         "learning rates, first epoch": first_rates,
         "learning rates, last epoch": learner.scheduler.get_last_lr(),

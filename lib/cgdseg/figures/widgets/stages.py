@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import ipywidgets
 
 Look = Callable[[str], tuple[np.ndarray, dict]]
-COLOURS, LENGTH, CHANNEL = "colours: 3 components", "length of the vector", "one channel"
+AS_COLOURS, LENGTH, CHANNEL = "colours: 3 components", "length of the vector", "one channel"
 
 
 def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywidgets.Widget | None":
@@ -36,7 +36,7 @@ def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywid
     name.value = stage
     view = parts.menu("shown as", [CHANNEL])
     channel = ipywidgets.BoundedIntText(min=0, description="channel", layout={"width": "11em"})
-    picture, liked = parts.page(), {"view": COLOURS}
+    picture, liked = parts.page(), {"view": AS_COLOURS}
 
     def features() -> np.ndarray:
         if eye.value not in seen:
@@ -73,12 +73,12 @@ def trace_eye(model: nn.Module, pixels: PixelCache, image_id: str) -> tuple[np.n
 
 def views(n_channels: int) -> list[str]:
     """The ways to see that many channels."""
-    return [COLOURS, LENGTH, CHANNEL] if n_channels > 3 else [CHANNEL]
+    return [AS_COLOURS, LENGTH, CHANNEL] if n_channels > 3 else [CHANNEL]
 
 
 def stage_html(image: np.ndarray, features: np.ndarray, name: str, view: str, channel: int) -> str:
     """The image beside features (C, h, w) seen in one way, with the numbers behind the colours."""
-    if view == COLOURS:
+    if view == AS_COLOURS:
         seen, words = token_picture(features), "first three principal components as colours"
     else:
         seen = energy_picture(features) if view == LENGTH else features[channel]

@@ -22,7 +22,7 @@ WRONG_WAYS = {  # the ways in which a picture is saved the wrong way round
 SAME_MASK = 0.98  # F1 of two masks that show one thing in one position: nearly a cut of the map at some threshold
 CLEARLY = 0.02  # by which the turned map then agrees better
 AGREES, DIFFERS = 0.95, 0.8  # below: a warning, for small repairs are allowed; an error
-ALIKE, MARGIN, MEAN_MARGIN = 0.8, 0.2, 0.05  # for masks that need not be equal: of two models, or model and truth
+MASKS_ALIKE, MARGIN, MEAN_MARGIN = 0.8, 0.2, 0.05  # for masks that need not be equal: of two models, or model and truth
 AS_GREY_PNG = "save it as PNG of one channel with 8 bits"
 
 
@@ -127,7 +127,7 @@ def fits(mask: np.ndarray, other: np.ndarray) -> dict[str, float]:
 def judge_fits(f1: Mapping[str, float], severity: str, whose: str, margin: float) -> list[Fault]:
     """The fault of a mask, or of many in the mean, that fits another of its image only when turned."""
     turn = max(f1, key=f1.get)
-    if f1[turn] < ALIKE or f1[turn] - f1["straight"] < margin:
+    if f1[turn] < MASKS_ALIKE or f1[turn] - f1["straight"] < margin:
         return []
     reason = f"seems {turn} against {whose} mask (F1 {f1['straight']:.2f}, turned back {f1[turn]:.2f})"
     return [Fault(severity, "turned", reason, "open it beside its image; write it the way the image lies")]

@@ -16,7 +16,7 @@ class SegNet(nn.Module):
     def __init__(self, channels: tuple[int, ...], n_classes: int = 1):
         super().__init__()
         self.encoder = nn.ModuleList(map(double_conv, (3, *channels[:-1]), channels))
-        self.unpool = nn.ModuleList(nn.MaxUnpool2d(2) for _ in channels)  # modules, so that `systems.trace` sees them
+        self.unpool = nn.ModuleList(nn.MaxUnpool2d(2) for _ in channels)  # modules, so that `inspect.trace` sees them
         mirrored = channels[::-1]
         self.decoder = nn.ModuleList(map(double_conv, mirrored, (*mirrored[1:], channels[0])))
         self.head = nn.Conv2d(channels[0], n_classes, 1)

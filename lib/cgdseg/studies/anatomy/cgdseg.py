@@ -9,21 +9,6 @@ from cgdseg.config.systems import CGDSeg
 from cgdseg.models.cgdseg import CLIP_TEXT_TOWER
 from cgdseg.text import did_you_mean
 
-
-def shown_cgdseg(cfg: Config, name: str = "") -> tuple[str, CGDSeg]:
-    """The CGDSeg of a config that notebook 2 takes apart: the one called `name`, else the first.
-
-    Where the config has none it is that of the smoke config, at the input size of the config's first system."""
-    known = cfg.cgdsegs()
-    if name and name not in known:
-        raise ValueError(f"config {cfg.name} has no CGDSeg called {name}{did_you_mean(name, known)}")
-    if known:
-        name = name or next(iter(known))
-        return name, known[name]
-    smoke, size = load_config("smoke").systems["cgdseg"], next(iter(cfg.systems.values())).input_size
-    return "cgdseg of smoke", smoke.model_copy(update={"input_size": size})
-
-
 GROUNDINGS = {
     "anchor": "the prompts' mean is the only key of the cross-attention",
     "prompts": "every prompt is a key of the cross-attention",
@@ -37,6 +22,20 @@ POSITIONS = {
     "antialias": "bicubic with antialiasing, as in timm",
     "bicubic": "bicubic without antialiasing, as in transformers",
 }
+
+
+def shown_cgdseg(cfg: Config, name: str = "") -> tuple[str, CGDSeg]:
+    """The CGDSeg of a config that notebook 2 takes apart: the one called `name`, else the first.
+
+    Where the config has none it is that of the smoke config, at the input size of the config's first system."""
+    known = cfg.cgdsegs()
+    if name and name not in known:
+        raise ValueError(f"config {cfg.name} has no CGDSeg called {name}{did_you_mean(name, known)}")
+    if known:
+        name = name or next(iter(known))
+        return name, known[name]
+    smoke, size = load_config("smoke").systems["cgdseg"], next(iter(cfg.systems.values())).input_size
+    return "cgdseg of smoke", smoke.model_copy(update={"input_size": size})
 
 
 def describe(settings: systems.CGDSeg) -> str:

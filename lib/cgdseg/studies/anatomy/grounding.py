@@ -48,7 +48,7 @@ def _range(maps: Tensor) -> float:
 
 
 def read_groundings(table: pd.DataFrame) -> str:
-    """`compare` in words."""
+    """`compare_groundings` in words."""
     flat, rest = table[table["differs by"] < 1e-6], table[table["differs by"] >= 1e-6]
     dead = flat["never learn"].max()
     return (

@@ -7,37 +7,17 @@ import pandas as pd
 
 from cgdseg.paths import RESULTS
 from cgdseg.scoring.statistics import crossed_interval
-
-
-def read_transfer(table: pd.DataFrame) -> str:
-    """A study of benchmarks/transfer.py (`tables.transfer`) in words."""
-    base, rest, judged = table.iloc[0], table.iloc[1:], table.columns[1]
-    lines = [
-        f"- {row.variant}: {100 * row.change:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
-        for row in rest.itertuples()
-        if row.high < 0 or row.low > 0
-    ]
-    start = f"The baseline, {base.variant}, reaches F1 {base[judged]:.3f} on {judged.removesuffix(' F1')}. "
-    unsure = f"For {len(rest) - len(lines)} of {len(rest)} changes the interval includes zero"
-    return start + (f"{unsure}; the others:\n\n" + "\n".join(lines) if lines else f"{unsure}.")
-
-
-def read_language(table: pd.DataFrame) -> str:
-    """What language brings over random text in the same form of grounding (`tables.transfer`, a baseline each)."""
-    helped, harmed = table[table.low > 0], table[table.high < 0]
-    if helped.empty and harmed.empty:
-        widest = 100 * table[["low", "high"]].abs().to_numpy().max()
-        return (
-            f"In none of the {len(table)} forms can language be told from random text: every interval includes zero, "
-            f"and the widest reaches {widest:.1f} points."
-        )
-    parts = [
-        f"{word} in {', '.join(rows.variant)}" for word, rows in (("helps", helped), ("harms", harmed)) if len(rows)
-    ]
-    return f"Against random text language {' and '.join(parts)}; the other intervals include zero."
-
+from cgdseg.studies.phrasing import in_points
 
 SETS = {"photos": "photographs F1", "rendered": "rendered eyes F1"}  # the first that a study has judges its variants
+CODE_FORMS = {  # of benchmarks/
+    "theirs": "the slides' code",
+    "theirs, memory kept": "the slides' code, freed memory kept",
+    "ours": "ours, float32",
+    "ours bf16": "ours, bf16",
+    "ours compiled": "ours, float32, compiled",
+    "ours bf16 compiled": "ours, bf16, compiled",
+}
 
 
 def transfer(rows: pd.DataFrame, baseline: str | dict[str, str]) -> pd.DataFrame:
@@ -62,16 +42,6 @@ def transfer(rows: pd.DataFrame, baseline: str | dict[str, str]) -> pd.DataFrame
     if isinstance(baseline, dict):
         return table
     return pd.concat([table[table.variant == baseline], table[table.variant != baseline]], ignore_index=True)
-
-
-CODE_FORMS = {  # of benchmarks/
-    "theirs": "the slides' code",
-    "theirs, memory kept": "the slides' code, freed memory kept",
-    "ours": "ours, float32",
-    "ours bf16": "ours, bf16",
-    "ours compiled": "ours, float32, compiled",
-    "ours bf16 compiled": "ours, bf16, compiled",
-}
 
 
 def side_forms(name: str) -> pd.DataFrame:
@@ -100,3 +70,31 @@ def input_pipeline() -> pd.DataFrame:
     rows += [("an image from the cache", found["ms_an_image"]["cached"], "ms"), ("times faster", found["ratio"], "")]
     rows += [(f"most held, {case}", value, "MiB") for case, value in found["peak_MiB"].items()]
     return pd.DataFrame(rows, columns=["quantity", "value", "unit"])
+
+
+def read_transfer(table: pd.DataFrame) -> str:
+    """A study of benchmarks/transfer.py (`transfer`) in words."""
+    base, rest, judged = table.iloc[0], table.iloc[1:], table.columns[1]
+    lines = [
+        f"- {row.variant}: {in_points(row.change, row.low, row.high)}"
+        for row in rest.itertuples()
+        if row.high < 0 or row.low > 0
+    ]
+    start = f"The baseline, {base.variant}, reaches F1 {base[judged]:.3f} on {judged.removesuffix(' F1')}. "
+    unsure = f"For {len(rest) - len(lines)} of {len(rest)} changes the interval includes zero"
+    return start + (f"{unsure}; the others:\n\n" + "\n".join(lines) if lines else f"{unsure}.")
+
+
+def read_language(table: pd.DataFrame) -> str:
+    """What language brings over random text in the same form of grounding (`transfer`, a baseline each)."""
+    helped, harmed = table[table.low > 0], table[table.high < 0]
+    if helped.empty and harmed.empty:
+        widest = 100 * table[["low", "high"]].abs().to_numpy().max()
+        return (
+            f"In none of the {len(table)} forms can language be told from random text: every interval includes zero, "
+            f"and the widest reaches {widest:.1f} points."
+        )
+    parts = [
+        f"{word} in {', '.join(rows.variant)}" for word, rows in (("helps", helped), ("harms", harmed)) if len(rows)
+    ]
+    return f"Against random text language {' and '.join(parts)}; the other intervals include zero."

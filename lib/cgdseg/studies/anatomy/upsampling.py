@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cgdseg.models.layers import UPSAMPLERS
 
-CHANNELS, SIDE, SEEDS = 16, 32, range(5)
+CHANNELS, MAP_SIDE, SEEDS = 16, 32, range(5)
 BORDER = 2  # no upsampler reaches further than two cells
 SMOOTHNESS = 0.1  # of smooth noise: the frequency, in periods a cell, where its amplitude falls to 1/e
 MAX_UNPOOLING = "max-unpooling"
@@ -29,7 +29,7 @@ class MaxUnpooling(nn.Module):
         return F.max_unpool2d(features, places, 2)
 
 
-def smooth_noise(seed: int, channels: int = CHANNELS, side: int = SIDE) -> Tensor:
+def smooth_noise(seed: int, channels: int = CHANNELS, side: int = MAP_SIDE) -> Tensor:
     """White noise without its high frequencies, of deviation 1, whose edges fit together: (1, C, side, side)."""
     white = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(seed))
     frequency = torch.fft.fftfreq(side)
@@ -75,7 +75,7 @@ def beyond_the_grid(power: np.ndarray) -> float:
 def table(seeds=SEEDS, channels: int = CHANNELS) -> pd.DataFrame:
     """One row an upsampler: parameters, checkerboard index of a constant (mean, lowest and highest over seeds; and
     with equal weights), and the share of energy beyond the grid for smooth noise."""
-    constant, rows = torch.ones(1, channels, SIDE, SIDE), []
+    constant, rows = torch.ones(1, channels, MAP_SIDE, MAP_SIDE), []
     for kind in (*UPSAMPLERS, MAX_UNPOOLING):
         indices = [checkerboard_index(power_spectrum(response(kind, constant, seed))) for seed in seeds]
         smooth = [beyond_the_grid(power_spectrum(response(kind, smooth_noise(seed, channels), seed))) for seed in seeds]
@@ -103,7 +103,7 @@ class Example(NamedTuple):
 
 
 def examples(found: pd.DataFrame, seeds=SEEDS, channels: int = CHANNELS) -> list[Example]:
-    """What `plots.artefacts` draws, for every row of `table`."""
+    """What the figure `artefacts` draws, for every row of `table`."""
     drawn = []
     for kind, index in zip(found.upsampling, found["checkerboard index"], strict=True):
         maps = torch.cat([response(kind, smooth_noise(seed, channels), seed) for seed in seeds])

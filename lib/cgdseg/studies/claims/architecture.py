@@ -17,7 +17,7 @@ from cgdseg.studies.anatomy import upsampling
 from cgdseg.studies.anatomy.cgdseg import paper_counts, paper_size
 from cgdseg.studies.claims.evidence import Evidence, paper, paper_trace
 from cgdseg.studies.claims.ledger import Found
-from cgdseg.studies.claims.registry import check
+from cgdseg.studies.claims.registry import claim_check
 
 
 @functools.cache
@@ -25,28 +25,28 @@ def _counts() -> dict[str, int]:
     return paper_counts(inspect.parameter_table(paper_size(), paper()))
 
 
-@check
-def parameters(evidence: Evidence, part: str) -> Found:
+@claim_check
+def part_parameters(evidence: Evidence, part: str) -> Found:
     """Parameters of one part of our model at the paper's size, counted."""
     count = _counts()[part]
     return Found(float(count), f"{part} has {count:,}")
 
 
-@check
+@claim_check
 def trainable_share(evidence: Evidence) -> Found:
     """Trainable parameters over all, the text tower's among them, counted."""
     share = 100 * _counts()["all trainable"] / _counts()["total"]
     return Found(share, f"{_counts()['all trainable']:,} of {_counts()['total']:,}")
 
 
-@check
+@claim_check
 def several_parts(evidence: Evidence, names: list[str]) -> Found:
     """Parameters of several parts of our model together, counted."""
     counts = [_counts()[name] for name in names]
     return Found(float(sum(counts)), " + ".join(f"{name} {n:,}" for name, n in zip(names, counts, strict=True)))
 
 
-@check
+@claim_check
 def clip_parameters(evidence: Evidence) -> Found:
     """Parameters of CLIP ViT-B/32, both towers, counted on its definition in transformers."""
     with torch.device("meta"):
@@ -56,20 +56,20 @@ def clip_parameters(evidence: Evidence) -> Found:
     )
 
 
-@check
+@claim_check
 def clip_text_setting(evidence: Evidence, name: str) -> Found:
     """The setting of CLIP ViT-B/32's text tower in transformers."""
     return Found(float(getattr(CLIPTextConfig(), name)))
 
 
-@check
+@claim_check
 def module_parameters(evidence: Evidence, module: str) -> Found:
     """Parameters of one module of our model at the paper's size, counted."""
     count = sum(p.numel() for p in paper().get_submodule(module).parameters())
     return Found(float(count), f"`{module}`: {count:,}")
 
 
-@check
+@claim_check
 def lora_block(evidence: Evidence) -> Found:
     """Parameters of the adapter of one block: one A for q, k and v, as on a fused projection."""
     block = paper().backbone.dinov2.encoder.layer[0]
@@ -80,40 +80,40 @@ def lora_block(evidence: Evidence) -> Found:
     )
 
 
-@check
+@claim_check
 def lora_adapters(evidence: Evidence) -> Found:
     """Blocks of our model that hold an adapter."""
     blocks = paper().backbone.dinov2.encoder.layer
     return Found(float(sum(any("lora_A" in name for name, _ in block.named_parameters()) for block in blocks)))
 
 
-@check
+@claim_check
 def shape(evidence: Evidence, module: str) -> Found:
     """The shape that leaves a module when one image passes through our model."""
     return Found("×".join(map(str, paper_trace()[module].shape)), f"after `{module}`")
 
 
-@check
+@claim_check
 def tokens_shape(evidence: Evidence, module: str) -> Found:
     """The shape that leaves a module for one image, its grid of patches read as a sequence."""
     grid = paper_trace()[module]
     return Found("×".join(map(str, grid.flatten(2).transpose(1, 2).shape)), f"after `{module}`, (B, N, C)")
 
 
-@check
+@claim_check
 def cached_text(evidence: Evidence) -> Found:
     """The shape of the cached keys, for a batch of one, and whether checkpoints hold them."""
     keys, stored = paper().grounding.keys, "grounding.keys" in paper().state_dict()
     return Found("×".join(map(str, (1, *keys.shape))), "checkpoints hold it" if stored else "checkpoints lack it")
 
 
-@check
+@claim_check
 def channels(evidence: Evidence, module: str) -> Found:
     """Channels that leave a module of our model."""
     return Found(float(paper_trace()[module].shape[1]), f"after `{module}`")
 
 
-@check
+@claim_check
 def backbone(evidence: Evidence, name: str) -> Found:
     """A setting of the DINOv2 that our model builds."""
     settings = paper().backbone.dinov2.config
@@ -126,7 +126,7 @@ def backbone(evidence: Evidence, name: str) -> Found:
     return Found(value if isinstance(value, str) else float(value))
 
 
-@check
+@claim_check
 def patch_embedding(evidence: Evidence) -> Found:
     """The convolution that makes the patches: inputs, outputs, kernel and stride."""
     conv = next(m for m in paper().backbone.dinov2.embeddings.modules() if isinstance(m, nn.Conv2d))
@@ -134,7 +134,7 @@ def patch_embedding(evidence: Evidence) -> Found:
     return Found(text)
 
 
-@check
+@claim_check
 def whole_image_is_seen(evidence: Evidence) -> Found:
     """Which pixels move the patch features, by their gradient."""
     image = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -145,7 +145,7 @@ def whole_image_is_seen(evidence: Evidence) -> Found:
     return Found(unseen == 0, said)
 
 
-@check
+@claim_check
 def block_operations(evidence: Evidence) -> Found:
     """Multiplications of one transformer block on 325 tokens, counted by PyTorch."""
     block = paper().backbone.dinov2.encoder.layer[0]
@@ -160,7 +160,7 @@ def block_operations(evidence: Evidence) -> Found:
     return Found(products, said)
 
 
-@check
+@claim_check
 def connections(evidence: Evidence) -> Found:
     """Paths into the layers of one Dense block, from the channels that each layer takes in."""
     dense = paper().decoder[0].dense
@@ -170,7 +170,7 @@ def connections(evidence: Evidence) -> Found:
     return Found(float(paths), f"the {len(widths)} layers take in {', '.join(map(str, widths))} channels")
 
 
-@check
+@claim_check
 def bottleneck(evidence: Evidence) -> Found:
     """The layers of one step of a Dense block."""
     kinds = {"BatchNorm2d": "BN", "ReLU": "ReLU"}
@@ -183,14 +183,14 @@ def bottleneck(evidence: Evidence) -> Found:
     return Found(" → ".join(steps), "4k is 128 and k is 32")
 
 
-@check
+@claim_check
 def csse_parameters(evidence: Evidence, gate: str, width: int = 512) -> Found:
     """Parameters of one gate of a CSSE block of 512 channels, counted."""
     found = sum(p.numel() for p in getattr(CSSE(width, 16), gate).parameters())
     return Found(float(found))
 
 
-@check
+@claim_check
 def free_of_parameters(evidence: Evidence) -> Found:
     """Parameters of the decoder's upsampling, counted."""
     count = sum(p.numel() for stage in paper().decoder for p in stage.upsample.parameters())
@@ -202,14 +202,14 @@ def _upsamplers() -> pd.DataFrame:
     return upsampling.table().set_index("upsampling")
 
 
-@check
+@claim_check
 def checkerboard(evidence: Evidence, kind: str, against: str) -> Found:
     """Checkerboard index of two untrained upsamplers for a constant (notebook 2); 0: none, 1: nothing else."""
     index = _upsamplers()["checkerboard index"]
     return Found(bool(index[kind] < index[against]), f"{kind} {index[kind]:.3f}, {against} {index[against]:.3f}")
 
 
-@check
+@claim_check
 def invented_energy(evidence: Evidence, kind: str) -> Found:
     """Share of energy that an untrained upsampler puts where the small grid of smooth noise can hold none."""
     row = _upsamplers().loc[kind]
@@ -219,7 +219,7 @@ def invented_energy(evidence: Evidence, kind: str) -> Found:
     return Found(float(row["beyond the grid %"]), said)
 
 
-@check
+@claim_check
 def cost_of_a_scale(evidence: Evidence) -> Found:
     """Operations of one pyramid level, with channels or pixels doubled; O(C) leaves pixels out and doubles with C."""
     wider, larger = _level(2, 1) / _level(1, 1), _level(1, 2) / _level(1, 1)
@@ -234,7 +234,7 @@ def _level(width: int, side: int) -> int:
     return counter.get_total_flops()
 
 
-@check
+@claim_check
 def unet_memory(evidence: Evidence) -> Found:
     """What a U-Net's encoder keeps, in numbers, at two sizes; O(H²W²) is 16 times at twice the side."""
     small, large = _kept(64), _kept(128)
@@ -251,7 +251,7 @@ def _kept(side: int) -> int:
     return sum(value.numel() for value in kept)
 
 
-@check
+@claim_check
 def logits_kind(evidence: Evidence) -> Found:
     """The type that leaves our head under autocast in half precision, as prediction with AMP runs it."""
     head = paper().head.layers
@@ -263,7 +263,7 @@ def logits_kind(evidence: Evidence) -> Found:
     )
 
 
-@check
+@claim_check
 def text_tower_at_work(evidence: Evidence) -> Found:
     """Parameters of modules of CLIP that one forward pass of our model could use."""
     towers = [module for module in paper().modules() if "CLIP" in type(module).__name__]

@@ -16,7 +16,7 @@ from cgdseg.models import inspect, registry
 from cgdseg.models.cgdseg import CGDSeg
 from cgdseg.studies.anatomy.cgdseg import paper_size
 from cgdseg.studies.claims.ledger import Claim, load_claims
-from cgdseg.studies.scores import tables as evaluation
+from cgdseg.studies.scores.summaries import mean_scores
 
 NO_SCORES = pd.DataFrame(columns=["run", "system", "condition", "part", "dataset", "label", "subject", "f1", "iou"])
 PAIRS_ON_SLIDES = {"SynCROI": 11_000, "MASD": 2_595, "SBVPI": 1_840}  # slide "Dataset Summary"
@@ -39,7 +39,7 @@ class Evidence:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """Mean and pooled scores by run, part and dataset; empty without scores."""
-        return evaluation.mean_scores(self.scores) if len(self.scores) else NO_SCORES
+        return mean_scores(self.scores) if len(self.scores) else NO_SCORES
 
     @cached_property
     def manifest(self) -> pd.DataFrame | None:

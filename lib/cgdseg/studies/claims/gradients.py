@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cgdseg.models.layers import CSSE
 from cgdseg.studies.claims.evidence import Evidence, paper, paper_trace
 from cgdseg.studies.claims.ledger import Found
-from cgdseg.studies.claims.registry import check
+from cgdseg.studies.claims.registry import claim_check
 
 EXACT = 1e-9  # of gradients in float64: more is no rounding
 
@@ -38,7 +38,7 @@ class Adapted(nn.Module):
         return answer.grad
 
 
-@check
+@claim_check
 def lora_starts_as_identity(evidence: Evidence) -> Found:
     """Output of one adapted block of our model, with its adapters and without."""
     block = paper().backbone.dinov2.encoder.layer[0].attention.q_proj
@@ -48,13 +48,13 @@ def lora_starts_as_identity(evidence: Evidence) -> Found:
     return Found(difference == 0, f"untrained, the adapter changes its block's queries by {difference:.1g}")
 
 
-@check
+@claim_check
 def lora_scale(evidence: Evidence) -> Found:
     """The factor that our model's adapters carry."""
     return Found(float(paper().backbone.dinov2.encoder.layer[0].attention.q_proj.scaling["default"]))
 
 
-@check
+@claim_check
 def lora_rank(evidence: Evidence) -> Found:
     """Rank of B A for random A and B of the paper's shapes, by singular values."""
     draw = torch.Generator().manual_seed(0)
@@ -62,7 +62,7 @@ def lora_rank(evidence: Evidence) -> Found:
     return Found(float(torch.linalg.matrix_rank(change)), "a bound for any A and B")
 
 
-@check
+@claim_check
 def lora_gradient(evidence: Evidence, of: str) -> Found:
     """The slides' formula against autograd."""
     layer = Adapted(zero="neither")
@@ -76,7 +76,7 @@ def lora_gradient(evidence: Evidence, of: str) -> Found:
     return Found(worst < EXACT, f"they differ by {worst:.1g} of the largest gradient")
 
 
-@check
+@claim_check
 def frozen_gets_no_gradient(evidence: Evidence) -> Found:
     """Which parameters of one block of our model receive a gradient."""
     block = copy.deepcopy(paper().backbone.dinov2.encoder.layer[0])
@@ -86,7 +86,7 @@ def frozen_gets_no_gradient(evidence: Evidence) -> Found:
     return Found(not others, f"{len(moved)} tensors of the block's adapters and {len(others)} others do")
 
 
-@check
+@claim_check
 def first_step(evidence: Evidence, of: str) -> Found:
     """Size of the first gradient at alpha = 2r against that at alpha = r, by autograd; 0 where both are nil."""
     sizes = []
@@ -94,12 +94,12 @@ def first_step(evidence: Evidence, of: str) -> Found:
         layer = Adapted(alpha=alpha)
         layer.learn()
         sizes.append(getattr(layer, of).grad.norm().item())
-    said = f"the gradient's length is {sizes[0]:.3g} against {sizes[1]:.3g}"
-    said += "" if sizes[1] else ": with B = 0, A has no gradient to scale at the first step"
+    nil = "" if sizes[1] else ": with B = 0, A has no gradient to scale at the first step"
+    said = f"the gradient's length is {sizes[0]:.3g} against {sizes[1]:.3g}{nil}"
     return Found(sizes[0] / sizes[1] if sizes[1] else 0.0, said)
 
 
-@check
+@claim_check
 def adamw_step(evidence: Evidence) -> Found:
     """How far AdamW's first step moves B at alpha = 2r, against alpha = r."""
     moved = []
@@ -112,7 +112,7 @@ def adamw_step(evidence: Evidence) -> Found:
     return Found(moved[0] / moved[1], f"{said}: B moves {moved[0]:.3g} against {moved[1]:.3g}")
 
 
-@check
+@claim_check
 def first_effect(evidence: Evidence) -> Found:
     """How far AdamW's first step moves the output at alpha = 2r, against alpha = r."""
     moved = []
@@ -126,7 +126,7 @@ def first_effect(evidence: Evidence) -> Found:
     return Found(ratio > 1.01, f"{ratio:.2f} times as far; nothing shows that it is not too far")
 
 
-@check
+@claim_check
 def contribution_per_rank(evidence: Evidence) -> Found:
     """Factor on each rank's term when alpha = 2r, over ranks."""
     scales = {rank: Adapted(rank=rank, alpha=2.0 * rank).scale for rank in (2, 4, 8, 16, 32)}
@@ -135,7 +135,7 @@ def contribution_per_rank(evidence: Evidence) -> Found:
     )
 
 
-@check
+@claim_check
 def zero_start(evidence: Evidence, zero: str, of: str) -> Found:
     """Whether one matrix has no gradient while the other, or it, starts at zero."""
     layer = Adapted(zero=zero)
@@ -144,7 +144,7 @@ def zero_start(evidence: Evidence, zero: str, of: str) -> Found:
     return Found(size == 0, f"with {zero} = 0 the gradient of {of} has length {size:.3g}")
 
 
-@check
+@claim_check
 def only_zero_a_is_degenerate(evidence: Evidence) -> Found:
     """Which matrix is left without gradient by each start."""
     left = {}
@@ -158,7 +158,7 @@ def only_zero_a_is_degenerate(evidence: Evidence) -> Found:
     return Found(bool(left["A"]) and not left["B"], f"{said}: the two starts mirror each other")
 
 
-@check
+@claim_check
 def attention_weight_varies(evidence: Evidence) -> Found:
     """Attention weights and answers of our grounding over the patches of one image."""
     module, patches = paper().grounding, paper_trace()["backbone"]
@@ -172,7 +172,7 @@ def attention_weight_varies(evidence: Evidence) -> Found:
     return Found(spread > 1e-6, f"{said}; what is added differs by {apart:.1g} between them")
 
 
-@check
+@claim_check
 def grounding_learns(evidence: Evidence) -> Found:
     """Parameters of the grounding that the loss can move, by their gradient."""
     module = copy.deepcopy(paper().grounding).double()
@@ -191,7 +191,7 @@ def _attended(module: nn.Module, patches: Tensor) -> Tensor:
     return module.norm(tokens + module.attend(tokens, module.projection(module.keys))[0])
 
 
-@check
+@claim_check
 def score_scale(evidence: Evidence) -> Found:
     """What our attention divides scores by, found from the weights that it gives two known keys."""
     heads, width = paper().grounding.attention.num_heads, 384
@@ -207,7 +207,7 @@ def score_scale(evidence: Evidence) -> Found:
     return Found(scale, f"with {heads} heads it is the root of {scale**2:.0f}, a head's width")
 
 
-@check
+@claim_check
 def bce_gradient(evidence: Evidence) -> Found:
     """Autograd on the mean of BCE with logits, times the number of pixels."""
     draw = torch.Generator().manual_seed(0)
@@ -221,7 +221,7 @@ def bce_gradient(evidence: Evidence) -> Found:
     )
 
 
-@check
+@claim_check
 def bce_is_stable(evidence: Evidence) -> Found:
     """BCE of a wrong logit of 200 in float32, from logits and from probabilities."""
     logit, truth = torch.tensor([200.0]), torch.tensor([0.0])
@@ -230,7 +230,7 @@ def bce_is_stable(evidence: Evidence) -> Found:
     return Found(math.isfinite(stable) and not math.isfinite(plain), f"from logits {stable:g}, sigmoid first {plain:g}")
 
 
-@check
+@claim_check
 def hard_masks_have_no_gradient(evidence: Evidence) -> Found:
     """Change of a Dice score per change of a logit, with a step and with a sigmoid."""
     logits = torch.linspace(-2, 2, 9, dtype=torch.float64)
@@ -244,7 +244,7 @@ def hard_masks_have_no_gradient(evidence: Evidence) -> Found:
     return Found(changes[0] == 0 and changes[1] > 0, f"{changes[0]:g} with a step, {changes[1]:.2g} with a sigmoid")
 
 
-@check
+@claim_check
 def gates_are_independent(evidence: Evidence) -> Found:
     """Whether the spatial gate of our CSSE block moves when its channel gate is changed."""
     torch.manual_seed(0)

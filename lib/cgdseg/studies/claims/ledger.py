@@ -1,6 +1,6 @@
 """The ledger of claims: data/claims.yaml -> one `Claim` a row; a claim and what was found -> a verdict.
 
-What tests a claim stands in cgdseg.checks; a verdict is never typed, it follows from the two values."""
+What tests a claim stands in `registry.CHECKS`; a verdict is never typed, it follows from the two values."""
 
 import math
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Claim(BaseModel):
     claim: Annotated[str, Field(min_length=1)]  # in the slides' own words
     value: Value
     unit: str = ""
-    test: str  # a name in cgdseg.checks.CHECKS
+    test: str  # a name in `registry.CHECKS`
     args: dict[str, Any] = {}
     tolerance: Annotated[float, Field(ge=0)] = 0.0  # absolute, in the claim's unit; often half of the last digit
 
@@ -86,10 +86,10 @@ def _read(path: Path, slide: str, number: int, row: Any) -> Claim:
 def budget(counts: dict[str, int], path: Path = CLAIMS) -> pd.DataFrame:
     """Parameters counted by part beside the slides' budget: part, claimed, counted, difference (%), slide.
 
-    counts: `systems.cgdseg.paper_counts`. The claims are the ledger's rows `budget_...` and the total of the log."""
+    counts: `cgdseg.paper_counts`. The claims are the ledger's rows `budget_...` and the total of the log."""
     rows = []
     for claim in load_claims(path):
-        if claim.test == "parameters" and (claim.id.startswith("budget_") or claim.id == "log_total"):
+        if claim.test == "part_parameters" and (claim.id.startswith("budget_") or claim.id == "log_total"):
             part = claim.args["part"]
             row = {"part": part, "claimed": int(claim.value), "counted": counts[part]}
             rows.append(row | {"difference %": 100 * (counts[part] / claim.value - 1), "slide": claim.slide})

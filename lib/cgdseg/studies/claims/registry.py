@@ -10,7 +10,7 @@ Check = Callable[..., Found]
 CHECKS: dict[str, Check] = {}
 
 
-def check(function: Check) -> Check:
+def claim_check(function: Check) -> Check:
     """Register a check under its own name."""
     CHECKS[function.__name__] = function
     return function

@@ -10,7 +10,8 @@ from cgdseg.paths import RESULTS
 from cgdseg.studies.anatomy import measured
 from cgdseg.studies.claims.evidence import Evidence
 from cgdseg.studies.claims.ledger import Found
-from cgdseg.studies.claims.registry import check
+from cgdseg.studies.claims.registry import claim_check
+from cgdseg.studies.phrasing import in_points
 
 POOLED = "pooled f1"  # the slides' test scores look like those of all pixels together; see `identity_of_means`
 
@@ -28,8 +29,8 @@ def _basis(evidence: Evidence, *datasets: str) -> str:
     return "computed" if all(map(evidence.is_real, datasets)) else "stand-in"
 
 
-@check
-def score(evidence: Evidence, condition: str, dataset: str | None = None) -> Found:
+@claim_check
+def pooled_score(evidence: Evidence, condition: str, dataset: str | None = None) -> Found:
     """Pooled F1 of our CGDSeg, trained on the condition; on synthetic validation eyes where no test set is named."""
     rows = _rows(evidence, condition, dataset)
     if rows.empty:
@@ -43,7 +44,7 @@ def score(evidence: Evidence, condition: str, dataset: str | None = None) -> Fou
     return Found(float(value), said, _basis(evidence, "SynCROI", dataset or "SynCROI"))
 
 
-@check
+@claim_check
 def change(evidence: Evidence, dataset: str | None = None) -> Found:
     """Our mixed run minus our synthetic one, pooled F1, in points."""
     before, after = (_rows(evidence, condition, dataset) for condition in ("synthetic", "mixed"))
@@ -57,7 +58,7 @@ def change(evidence: Evidence, dataset: str | None = None) -> Found:
     )
 
 
-@check
+@claim_check
 def gap_share_closed(evidence: Evidence, dataset: str) -> Found:
     """Share by which the gap to a test set is smaller for our mixed run than for our synthetic one, in per cent."""
     gaps = []
@@ -70,7 +71,7 @@ def gap_share_closed(evidence: Evidence, dataset: str) -> Found:
     return Found(float(100 * (1 - gaps[1] / gaps[0])), said, _basis(evidence, "SynCROI", dataset))
 
 
-@check
+@claim_check
 def identity_on_images(evidence: Evidence) -> Found:
     """IoU = F1 / (2 - F1) on every image that our runs were scored on."""
     scores = evidence.scores
@@ -80,7 +81,7 @@ def identity_on_images(evidence: Evidence) -> Found:
     return Found(bool(worst < 1e-9), f"over {len(scores):,} scored images it is off by {worst:.0e} at most")
 
 
-@check
+@claim_check
 def identity_of_means(evidence: Evidence) -> Found:
     """IoU = F1 / (2 - F1) for means over the images of our test sets, to the slides' four decimals."""
     table = evidence.summary[evidence.summary.part == "test"] if len(evidence.summary) else evidence.summary
@@ -97,25 +98,25 @@ def identity_of_means(evidence: Evidence) -> Found:
     return Found(bool((apart.abs() <= 5e-5).all()), said)
 
 
-@check
+@claim_check
 def language_helps(evidence: Evidence) -> Found:
     """Study of benchmarks/transfer.py: F1 with language minus F1 with random text, in the slides' form."""
     study = pd.read_csv(RESULTS / "transfer-grounding.csv")
     row = measured.transfer(study, {"anchor": "random"}).iloc[0]
     said = (
-        f"{100 * row.change:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f}) over {row.seeds} seeds, small "
+        f"{in_points(row.change, row.low, row.high)} over {row.seeds} seeds, small "
         "CGDSeg trained and scored on rendered eyes"
     )
     return Found(bool(row.low > 0), said, "stand-in")
 
 
-@check
+@claim_check
 def needs(evidence: Evidence, what_it_takes: str) -> Found:
     """Not tested here; what it takes stands beside it."""
     return Found(None, what_it_takes, "nothing")
 
 
-@check
+@claim_check
 def milliseconds(evidence: Evidence) -> Found:
     """Time of one image on CUDA; what benchmarks/inference.py measured on a CPU stands beside it."""
     result = measured.measured("inference")
@@ -125,7 +126,7 @@ def milliseconds(evidence: Evidence) -> Found:
     return Found(None, said, "nothing")
 
 
-@check
+@claim_check
 def compiler(evidence: Evidence, name: str) -> Found:
     """The backend that torch.compile takes when none is named, and whether it is registered at all."""
     default = get_default_backend()

@@ -4,7 +4,7 @@ import pandas as pd
 
 
 def causes(judged: pd.DataFrame, verdict: str) -> pd.DataFrame:
-    """The claims of one verdict (`checks.judge`), those that fall by the same finding in one row.
+    """The claims of one verdict (`judge.judge`), those that fall by the same finding in one row.
 
     Columns: claim (the first), claimed, measured, places, slide (or how many slides), found."""
     chosen = judged[judged.verdict == verdict]

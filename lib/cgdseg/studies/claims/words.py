@@ -1,4 +1,4 @@
-"""The comparison and the ledger in words: frames in, Markdown out."""
+"""The judged ledger in words: frames in, Markdown out."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from cgdseg.studies.claims.ledger import CONTRADICTED, INCONSISTENT, REPRODUCED,
 
 
 def read_verdicts(judged: pd.DataFrame) -> str:
-    """`checks.judge`: how many claims have each verdict, and where the false ones gather."""
+    """`judge.judge`: how many claims have each verdict, and where the false ones gather."""
     counts = judged.verdict.value_counts().reindex(VERDICTS, fill_value=0)
     wrong = judged[judged.verdict.isin([CONTRADICTED, INCONSISTENT])]
     listed = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if verdict != REPRODUCED)
@@ -19,7 +19,7 @@ def read_verdicts(judged: pd.DataFrame) -> str:
 
 
 def read_causes(rows: pd.DataFrame, verdict: str) -> str:
-    """`comparison.causes` in a sentence each: what is claimed, what is found."""
+    """`tables.causes` in a sentence each: what is claimed, what is found."""
     if rows.empty:
         return f"No claim is {verdict}."
     lines = []

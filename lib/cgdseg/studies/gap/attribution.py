@@ -25,6 +25,7 @@ from cgdseg.labels import SCLERA
 from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.models.predictor import Segmenter
 from cgdseg.scoring.metrics import count_pixels, scores
+from cgdseg.scoring.statistics import Sample, estimate, interval
 from cgdseg.studies.gap.moves import MIXES, MOVES, MovedEye
 
 FACTORS = (*MOVES, *MIXES)
@@ -198,34 +199,26 @@ def points_of(coalitions: Coalitions, n_resamples: int = 1000, seed: int = 0) ->
 
     Columns: factor, points, low, high, share (of the gap), share low, share high, images (of the target). People of
     source and target are resampled, weights and goals are not. Shares are NaN where the gap's interval holds zero."""
-    rng = np.random.default_rng(seed)
-    home, away = (
-        _draws(people, n_resamples, rng) for people in (coalitions.source_people, coalitions.target_people)
-    )  # (1 + R, N) and (1 + R, M); the first is everybody once
-    values = {
-        team: (home @ (coalitions.weights[team] * f1)) / (home @ coalitions.weights[team])
-        for team, f1 in coalitions.f1.items()
-    }
-    lost = {name: -points for name, points in shapley(values, FACTORS).items()}
-    gap = values[frozenset()] - away @ coalitions.away / away.sum(axis=1)
-    lost["explained"] = sum(lost.values())
-    lost |= {"unexplained": gap - lost["explained"], "gap": gap}
-    is_gap = np.percentile(gap[1:], 2.5) > 0
-    rows = []
-    for name, points in lost.items():
-        low, high = np.percentile(points[1:], [2.5, 97.5])
-        share = points / gap if is_gap else np.full_like(points, np.nan)
-        share_low, share_high = np.percentile(share[1:], [2.5, 97.5])
-        row = {"factor": name, "points": points[0], "low": low, "high": high, "share": share[0]}
-        rows.append(row | {"share low": share_low, "share high": share_high, "images": len(coalitions.away)})
-    return pd.DataFrame(rows)
+    teams = list(coalitions.f1)
+    home = [Sample(coalitions.f1[t], coalitions.source_people, coalitions.weights[t], seed=[seed, 0]) for t in teams]
+    away = Sample(coalitions.away, coalitions.target_people, seed=[seed, 1])
 
+    def lost(away: np.ndarray, *home: np.ndarray) -> np.ndarray:
+        """Points, then shares of the gap: (2, rows, R)."""
+        values = dict(zip(teams, home, strict=True))
+        each = [-points for points in shapley(values, FACTORS).values()]
+        gap = values[frozenset()] - away
+        points = np.stack([*each, sum(each), gap - sum(each), gap])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.stack([points, points / gap])
 
-def _draws(people: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each image counts (1 + R, N): once, then as often as its person was drawn."""
-    names, codes = np.unique(people, return_inverse=True)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_resamples)
-    return np.concatenate([np.ones((1, len(people))), drawn[:, codes]])
+    (low, share_low), (high, share_high) = interval(away, *home, of=lost, n_resamples=n_resamples)
+    points, share = estimate(away, *home, of=lost)
+    columns = {"factor": [*FACTORS, "explained", "unexplained", "gap"], "points": points, "low": low, "high": high}
+    shares = {"share": share, "share low": share_low, "share high": share_high}
+    is_gap = low[-1] > 0
+    columns |= {name: values if is_gap else np.nan for name, values in shares.items()}
+    return pd.DataFrame(columns).assign(images=len(coalitions.away))
 
 
 def _subsets(names) -> list[frozenset]:

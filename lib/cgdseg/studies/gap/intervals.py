@@ -1,24 +1,25 @@
 """What is lost between the eyes a run was trained on and real ones: the slides' tables with intervals, and the eyes
 that the closer looks of notebook 5 are about.
 
-In: tables of scores (an image a row) and of `evaluation.domain_gap`. Out: the same tables with low and high."""
-
-import zlib
+In: tables of scores (an image a row) and of `summaries.mean_scores`. Out: the same tables with low and high."""
 
 import numpy as np
 import pandas as pd
 
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.manifest import load_manifest
-from cgdseg.data.splits import part_ids
+from cgdseg.data.splits import load_splits, select_ids
+from cgdseg.scoring.statistics import Sample, interval
+
+FEW = 10  # a generated set in fewer groups has no people: each of its eyes counts for itself
 
 
 def home_and_away(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     """Mean F1 by run on "validation" (synthetic eyes of the run's own kind) and on each test set.
 
     A mixed run also validates on real eyes; they are left out, because a gap is measured from one place."""
-    synthetic = {cfg.label(name) for name, dataset in cfg.datasets.items() if dataset.domain == "synthetic"}
-    home = summary[(summary.part == "val") & summary.dataset.isin(synthetic)].drop_duplicates("run")
+    at_home = (summary.part == "val") & summary.dataset.isin(_synthetic_labels(cfg))
+    home = summary[at_home].drop_duplicates("run")
     return pd.concat([home.assign(dataset="validation"), summary[summary.part == "test"]], ignore_index=True)
 
 
@@ -50,9 +51,6 @@ def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
     return joined
 
 
-FEW = 10  # a generated set in fewer groups has no people: each of its eyes counts for itself
-
-
 def gap_run(cfg: Config) -> Run:
     """The run whose gap is taken apart: `gap.system`, `gap.condition` and the config's first seed.
 
@@ -64,7 +62,8 @@ def draw_eyes(cfg: Config, source_parts: tuple[str, ...] = ("val",), seed: int =
     """Images of the source (synthetic eyes of `gap.condition`, in these parts) and of every test set.
 
     At most `gap.images` of each dataset, drawn at random. Columns: image_id, dataset, label, domain, subject, part."""
-    parts = {image_id: part for part in ("test", *source_parts) for image_id in part_ids(cfg, cfg.gap.condition, part)}
+    splits, condition = load_splits(cfg), cfg.gap.condition
+    parts = {i: part for part in ("test", *source_parts) for i in select_ids(splits, cfg, condition, part)}
     people = load_manifest(cfg)[["image_id", "dataset", "domain", "subject"]]
     eyes = people[people.image_id.isin(parts)].assign(part=people.image_id.map(parts))
     source = (eyes.domain == "synthetic") & eyes.part.isin(source_parts)
@@ -84,60 +83,47 @@ def units(rows: pd.DataFrame, cfg: Config) -> pd.Series:
     return rows.subject.where(~(generated & (counts < FEW)), rows.image_id)
 
 
-def resampled_means(rows: pd.DataFrame, n_resamples: int, seed: int = 0) -> np.ndarray:
-    """Means (R,) of f1 when people (`unit`) are drawn with replacement.
-
-    Equal people give equal draws, so that runs scored on the same images stay paired. NaN with fewer than two."""
-    people = rows.groupby("unit").f1.agg(["sum", "count"])
-    if len(people) < 2:
-        return np.full(n_resamples, np.nan)
-    key = zlib.crc32("\n".join(people.index).encode())
-    draws = np.random.default_rng([seed, key]).integers(len(people), size=(n_resamples, len(people)))
-    sums, counts = people.to_numpy()[draws].sum(axis=1).T
-    return sums / counts
-
-
-def interval(values: np.ndarray) -> dict[str, float]:
-    """The 95 % percentile interval of resampled values, as low and high."""
-    low, high = np.percentile(values, [2.5, 97.5])
-    return {"low": float(low), "high": float(high)}
-
-
 def gap_intervals(gaps: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
-    """`evaluation.domain_gap` with low and high of the gap: people at home and away are resampled, each apart."""
-    draws = {run: _draws(rows, cfg) for run, rows in scores.groupby("run", sort=False)}
-    found = [interval(draws[row.run][0] - draws[row.run][1][row.dataset]) for row in gaps.itertuples()]
+    """`domain_gap` with low and high of the gap: people at home and away are resampled, each apart."""
+    samples = {run: _samples(rows, cfg) for run, rows in scores.groupby("run", sort=False)}
+    found = []
+    for row in gaps.itertuples():
+        home, away = samples[row.run]
+        found.append(interval(home, away[row.dataset], of=np.subtract, n_resamples=cfg.gap.resamples))
     return gaps.join(pd.DataFrame(found, index=gaps.index, columns=["low", "high"]))
 
 
 def closed_intervals(closed: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
-    """`evaluation.gap_closed` with intervals of the change (change low, change high) and of the share won back.
+    """`gap_closed` with intervals of the change (change low, change high) and of the share won back.
 
     The share is a ratio: where the interval of the baseline's gap holds zero or less, there may be no gap to win back,
     the ratio could be anything, and `share won back` with its low and high is NaN."""
-    draws = {key: _draws(rows, cfg) for key, rows in scores.groupby(["system", "condition"], sort=False)}
-    found = []
+    samples = {key: _samples(rows, cfg) for key, rows in scores.groupby(["system", "condition"], sort=False)}
+    found, n = [], cfg.gap.resamples
     for row in closed.itertuples():
-        home, before = draws[row.system, cfg.gap.condition]
-        change = draws[row.system, row.condition][1][row.dataset] - before[row.dataset]
-        gap = home - before[row.dataset]
-        moved = interval(change)
-        bounds = {"change low": moved["low"], "change high": moved["high"], "share low": np.nan, "share high": np.nan}
-        if interval(gap)["low"] > 0:
-            share = interval(change / gap)
-            bounds |= {"share low": share["low"], "share high": share["high"]}
-        found.append(bounds)
+        (home, before), after = samples[row.system, cfg.gap.condition], samples[row.system, row.condition][1]
+        before, after = before[row.dataset], after[row.dataset]  # the same people, so they are drawn together
+        share = np.nan, np.nan
+        if interval(home, before, of=np.subtract, n_resamples=n)[0] > 0:
+            share = interval(home, before, after, of=_share_won_back, n_resamples=n)
+        found.append([*interval(after, before, of=np.subtract, n_resamples=n), *share])
     names = ["change low", "change high", "share low", "share high"]
     table = closed.join(pd.DataFrame(found, index=closed.index, columns=names))
     return table.assign(**{"share won back": table["share won back"].where(table["share low"].notna())})
 
 
-def _draws(scores: pd.DataFrame, cfg: Config) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Resampled mean F1 (R,) at home, on the first synthetic validation set, and on each test set by its label."""
+def _share_won_back(home: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return (after - before) / (home - before)
+
+
+def _samples(scores: pd.DataFrame, cfg: Config) -> tuple[Sample, dict[str, Sample]]:
+    """F1 at home, on the first synthetic validation set, and on each test set by its label."""
     scores = scores.assign(unit=units(scores, cfg))
-    own = {cfg.label(name) for name, dataset in cfg.datasets.items() if dataset.domain == "synthetic"}
-    home = scores[(scores.part == "val") & scores.label.isin(own)]
+    home = scores[(scores.part == "val") & scores.label.isin(_synthetic_labels(cfg))]
     home = home[home.label == home.label.iloc[0]]
     away = scores[scores.part == "test"].groupby("label", sort=False)
-    n = cfg.gap.resamples
-    return resampled_means(home, n), {label: resampled_means(rows, n) for label, rows in away}
+    return Sample(home.f1, home.unit), {label: Sample(rows.f1, rows.unit) for label, rows in away}
+
+
+def _synthetic_labels(cfg: Config) -> set[str]:
+    return {cfg.label(name) for name, dataset in cfg.datasets.items() if dataset.domain == "synthetic"}

@@ -18,7 +18,7 @@ from cgdseg.config.schema import Config, Run
 from cgdseg.data.batches import EyeDataset, chosen_augmentation
 from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest, read_csv
-from cgdseg.data.splits import part_ids
+from cgdseg.data.splits import load_splits, part_ids, select_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, digest
 from cgdseg.loops import in_parallel
@@ -28,7 +28,7 @@ from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.models.weights import read_run
 from cgdseg.scoring.metrics import count_pixels, scores
-from cgdseg.studies.gap.intervals import interval, resampled_means
+from cgdseg.scoring.statistics import Sample, interval
 from cgdseg.training.runs import segmenter_of
 from cgdseg.training.session import new_learner, open_session, start_accelerator, train_step
 from cgdseg.training.stages import Segmentation
@@ -47,7 +47,8 @@ class Rung:
 
 def people_to_train_on(cfg: Config, tested: pd.DataFrame) -> pd.DataFrame:
     """Training images (image_id, subject) of real people, none of whom is among those tested."""
-    trained = {image_id for condition in cfg.conditions for image_id in part_ids(cfg, condition, "train")}
+    splits = load_splits(cfg)
+    trained = {i for condition in cfg.conditions for i in select_ids(splits, cfg, condition, "train")}
     eyes = load_manifest(cfg)[["image_id", "domain", "subject"]]
     eyes = eyes[eyes.image_id.isin(trained) & (eyes.domain == "real")]
     return eyes[~eyes.subject.isin(tested.subject)].sort_values("image_id", ignore_index=True)
@@ -75,7 +76,8 @@ def climb(cfg: Config, run: Run, tested: pd.DataFrame) -> pd.DataFrame:
     `tested` has image_id, label and subject. What was trained before with the same code, weights, images and settings
     is read from disk (`paths.rung_csv`)."""
     folder = paths.run_dir(segmenter_of(cfg, run, "cpu").name)
-    kept = {rung: paths.rung_csv(rung_recipe(cfg, run, folder, rung, tested)) for rung in rungs(cfg, tested)}
+    plan = rungs(cfg, tested)
+    kept = dict(zip(plan, map(paths.rung_csv, rung_recipes(cfg, run, folder, plan, tested)), strict=True))
     missing = [rung for rung, path in kept.items() if not path.exists()]
     job = functools.partial(_train_and_score, cfg, run, folder, tested)
     n_workers = 1 if torch.cuda.is_available() else cfg.workers  # a GPU trains one after the other
@@ -89,20 +91,23 @@ def climb(cfg: Config, run: Run, tested: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def rung_recipe(cfg: Config, run: Run, folder: Path, rung: Rung, tested: pd.DataFrame) -> str:
-    """Hash of all that the scores of a rung depend on."""
+def rung_recipes(cfg: Config, run: Run, folder: Path, plan: list[Rung], tested: pd.DataFrame) -> list[str]:
+    """For each rung a hash of all that its scores depend on."""
     hashes = load_manifest(cfg).set_index("image_id")[["image_sha256", "mask_sha256"]]
-    used = [*part_ids(cfg, run.condition, "train"), *rung.image_ids, *tested.image_id]
-    settings = {
+    source = part_ids(cfg, run.condition, "train")
+    common = {
         "weights": read_run(folder)["weights_sha256"],
         "training": cfg.training.model_copy(update={"n_workers": 0, "stream": {}}),
         "evaluation": [cfg.evaluation.size, cfg.evaluation.threshold],
         "batches": [cfg.gap.steps, cfg.gap.batch_size],
-        "rung": [rung.seed, rung.people],
-        "entries": [[image_id, *hashes.loc[image_id]] for image_id in used],
         "code": code_digest(["cgdseg.studies.gap.ladder"]),
     }
-    return digest(settings)[:16]
+    found = []
+    for rung in plan:
+        used = [*source, *rung.image_ids, *tested.image_id]
+        entries = [[image_id, *hashes.loc[image_id]] for image_id in used]
+        found.append(digest(common | {"rung": [rung.seed, rung.people], "entries": entries})[:16])
+    return found
 
 
 def train_on(cfg: Config, run: Run, folder: Path, rung: Rung) -> Segmenter:
@@ -174,9 +179,9 @@ def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
     rows = []
     for (label, people), group in found.groupby(["label", "people"], sort=True):
         each = group.groupby(["image_id", "subject"], as_index=False).f1.mean()
-        bounds = interval(resampled_means(each.rename(columns={"subject": "unit"}), n_resamples))
+        low, high = interval(Sample(each.f1, each.subject), n_resamples=n_resamples)
         for seed, mine in group.groupby("seed"):
             row = {"dataset": label, "people": people, "images": group.images.mean(), "seed": seed}
-            row |= {"f1": mine.f1.mean(), **bounds, "seconds": group.seconds.mean()}
+            row |= {"f1": mine.f1.mean(), "low": low, "high": high, "seconds": group.seconds.mean()}
             rows.append(row | {"tested": mine.image_id.nunique()})
     return pd.DataFrame(rows)

@@ -1,6 +1,6 @@
 """What may close a domain gap without another training, each with what it looks at and what it costs.
 
-compare(cfg, run, eyes) -> F1 of every real test image under every remedy, scored as notebook 4 scores it."""
+compare_remedies(cfg, run, eyes) -> F1 of every real test image under every remedy, scored as notebook 4 scores it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,19 +18,19 @@ from cgdseg import loops, paths
 from cgdseg.config.base import Size
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import open_cache
-from cgdseg.data.splits import part_ids
+from cgdseg.data.splits import load_splits, select_ids
 from cgdseg.models.contract import BATCH, Predictor, sclera_of
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.scoring.calibration import LEAST_PROBABILITY, calibration_error, fit_temperature, reliability_of_pixels
 from cgdseg.scoring.metrics import f1_by_threshold
+from cgdseg.scoring.statistics import Sample, interval
 from cgdseg.scoring.tally import THRESHOLDS
-from cgdseg.studies.gap.intervals import interval, resampled_means
-from cgdseg.studies.scores.tables import people_apart
+from cgdseg.studies.scores.summaries import people_apart
 from cgdseg.training.resume import read_history
 from cgdseg.training.runs import segmenter_of
 
-NOTHING, IMAGES, LABELS = "nothing of the target", "target images", "target labels"
+NOTHING, TARGET_IMAGES, TARGET_LABELS = "nothing of the target", "target images", "target labels"
 ZOOMS = (0.8, 1.0, 1.25, 1.6)  # of test-time augmentation
 FDA_BAND = 0.02  # half side of the low frequencies that are swapped, of the image's shorter side (the paper: 0.01-0.09)
 REFERENCES = 40  # source images that histograms and spectra are taken from
@@ -106,8 +106,8 @@ def remedies_for(
         Remedy("threshold of the source", NOTHING, segmenter, best_threshold(source_probs, source.sclera)),
         Remedy("mirrored as well", NOTHING, twice, usual),
         Remedy("mirrored and at four zooms", NOTHING, Zoomed(twice, ZOOMS), usual),
-        Remedy("histograms of the source", IMAGES, Changed(segmenter, histogram_matcher(references)), usual),
-        Remedy("Fourier adaptation", IMAGES, Changed(segmenter, fourier_adapter(references)), usual),
+        Remedy("histograms of the source", TARGET_IMAGES, Changed(segmenter, histogram_matcher(references)), usual),
+        Remedy("Fourier adaptation", TARGET_IMAGES, Changed(segmenter, fourier_adapter(references)), usual),
     ]
     start = time.perf_counter()
     unlabelled, whose = unlabelled_images(cfg, segmenter, dataset)
@@ -115,9 +115,9 @@ def remedies_for(
     if adapted is not None:
         seconds = time.perf_counter() - start
         name = f"batch-norm statistics ({whose} images)"
-        found.append(Remedy(name, IMAGES, adapted, usual, seconds))
+        found.append(Remedy(name, TARGET_IMAGES, adapted, usual, seconds))
     best = best_threshold(target[1], target[0].sclera)
-    return [*found, Remedy("best threshold (oracle)", LABELS, segmenter, best)]
+    return [*found, Remedy("best threshold (oracle)", TARGET_LABELS, segmenter, best)]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Zoomed:
 
 
 def best_threshold(probs: np.ndarray, sclera: np.ndarray) -> float:
-    """The one of `evaluation.THRESHOLDS` with the highest mean F1; the middle one of several equals."""
+    """The one of `tally.THRESHOLDS` with the highest mean F1; the middle one of several equals."""
     means = f1_by_threshold(probs, sclera, THRESHOLDS).mean(axis=0)
     best = np.flatnonzero(means >= means.max() - 1e-12)
     return float(THRESHOLDS[best[len(best) // 2]])
@@ -211,8 +211,9 @@ def unlabelled_images(cfg: Config, segmenter: Segmenter, dataset: str) -> tuple[
     """Images of a real dataset whose labels nobody looks at: its training part, or the test images where it has none.
 
     Returns (images at the input size, "training" or "test")."""
-    tested = [i for i in part_ids(cfg, cfg.gap.condition, "test") if i.split("/")[0] == dataset]
-    trained = {i for condition in cfg.conditions for i in part_ids(cfg, condition, "train")}
+    splits = load_splits(cfg)
+    tested = [i for i in select_ids(splits, cfg, cfg.gap.condition, "test") if i.split("/")[0] == dataset]
+    trained = {i for condition in cfg.conditions for i in select_ids(splits, cfg, condition, "train")}
     ids = sorted({i for i in trained if i.split("/")[0] == dataset} - set(tested))
     cache = open_cache(cfg, segmenter.input_size)
     chosen = np.random.default_rng(0).permutation(ids or sorted(tested))[: cfg.gap.images]
@@ -249,7 +250,7 @@ def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFr
     """The same images under the other conditions of the run's system and seed, from notebook 4's scores.
 
     A condition that trains on the people it is tested on is no remedy, and left out.
-    Rows as those of `compare`; the seconds are those of the whole training."""
+    Rows as those of `compare_remedies`; the seconds are those of the whole training."""
     mine = scores[(scores.part == "test") & (scores.system == run.system) & (scores.seed == run.seed)]
     mine = people_apart(cfg, mine)
     tables = []
@@ -257,7 +258,7 @@ def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFr
         sets = [cfg.datasets[name] for name in cfg.conditions[condition]]
         real = any(dataset.domain == "real" and not dataset.test_only for dataset in sets)
         known = eyes[["label", "image_id", "subject"]].merge(rows[["image_id", "f1"]], on="image_id")
-        about = {"remedy": f"trained on {condition}", "looks_at": LABELS if real else NOTHING}
+        about = {"remedy": f"trained on {condition}", "looks_at": TARGET_LABELS if real else NOTHING}
         other = Run(system=run.system, condition=condition, seed=run.seed)
         spent = read_history(paths.run_dir(segmenter_of(cfg, other, "cpu").name)).seconds.sum()
         tables.append(known.assign(**about, seconds=spent, ms=np.nan))
@@ -273,10 +274,10 @@ def remedy_changes(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame
     for label, group in found.groupby("label", sort=False):
         none = group[group.remedy == "none"].set_index("image_id")
         for name, mine in group.groupby("remedy", sort=False):
-            pairs = mine.assign(f1=mine.f1 - mine.image_id.map(none.f1), unit=mine.subject)
-            moved = interval(resampled_means(pairs, n_resamples))
+            change = mine.f1 - mine.image_id.map(none.f1)
+            low, high = interval(Sample(change, mine.subject), n_resamples=n_resamples)
             row = {"remedy": name, "looks_at": mine.looks_at.iloc[0], "dataset": label, "f1": mine.f1.mean()}
-            row |= {"change": pairs.f1.mean(), **moved, "seconds": mine.seconds.iloc[0]}
+            row |= {"change": change.mean(), "low": low, "high": high, "seconds": mine.seconds.iloc[0]}
             ms = mine.ms.fillna(none.ms.iloc[0]).iloc[0]  # another training of the system predicts as fast
             rows.append(row | {"times": ms / none.ms.iloc[0], "images": len(mine), "subjects": mine.subject.nunique()})
     return pd.DataFrame(rows)

@@ -2,12 +2,14 @@
 
 import pandas as pd
 
-from cgdseg.studies.scores.tables import COUNTED, for_reading
+from cgdseg.studies.scores.tables import for_reading
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `intervals.gap_intervals`."""
-    return for_reading(table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", *COUNTED])
+    return for_reading(
+        table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", "images", "subjects"]
+    )
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
@@ -16,13 +18,13 @@ def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
     shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
     before = next(name for name in table if name.startswith("test f1 "))
     columns = ["system", "condition", "dataset", before, "test f1", "change", "change low", "change high", *shares]
-    return for_reading(table.assign(**shares), columns + COUNTED).rename(
+    return for_reading(table.assign(**shares), [*columns, "images", "subjects"]).rename(
         columns={before: before.replace("f1 ", "F1, ")}
     )
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `shift.compare`; `by chance` is the 95 % quantile between halves of the source."""
+    """The rows of `shift.compare_domains`; `by chance` is the 95 % quantile between halves of the source."""
     names = {"mmd2": "MMD²", "a_distance": "A-distance", "frechet": "Fréchet"}
     found = table[["first", "second", "images"]].copy()
     for name, title in names.items():
@@ -41,10 +43,10 @@ def gap_factors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def remedies(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `remedies.changes`; seconds are spent once, `times as slow` with every image."""
+    """The rows of `remedies.remedy_changes`; seconds are spent once, `times as slow` with every image."""
     names = {"looks_at": "looks at", "seconds": "seconds once", "times": "times as slow"}
     return for_reading(
-        table, ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", *COUNTED, *list(names)[1:]]
+        table, ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", "images", "subjects", *list(names)[1:]]
     ).rename(columns=names)
 
 

@@ -2,11 +2,9 @@
 
 import pandas as pd
 
+from cgdseg.studies.phrasing import in_points
+
 LITTLE = 0.005  # half a point: what is smaller is not worth a sentence
-
-
-def points(value: float, low: float, high: float) -> str:
-    return f"{100 * value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def read_gaps(gaps: pd.DataFrame) -> str:
@@ -18,7 +16,7 @@ def read_gaps(gaps: pd.DataFrame) -> str:
     def words(row: pd.Series) -> str:
         home, away = 100 * row["validation f1"], 100 * row["test f1"]
         scored = f"{home:.1f} % at home, {away:.1f} % there"
-        return f"{row.run} on {row.dataset}, {points(row.gap, row.low, row.high)}: {scored}"
+        return f"{row.run} on {row.dataset}, {in_points(row.gap, row.low, row.high)}: {scored}"
 
     unsure = int((~(gaps.low > 0)).sum())
     text = f"The widest gap is that of {words(widest)}. The narrowest is that of {words(narrowest)}. "
@@ -35,7 +33,7 @@ def read_closed(closed: pd.DataFrame) -> str:
         return "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
     lines = []
     for _, row in closed.iterrows():
-        change = points(row.change, row["change low"], row["change high"])
+        change = in_points(row.change, row["change low"], row["change high"])
         share = "a share is undefined, because the gap's interval includes zero"
         if pd.notna(row["share won back"]):
             low, high = 100 * row["share low"], 100 * row["share high"]
@@ -45,7 +43,7 @@ def read_closed(closed: pd.DataFrame) -> str:
 
 
 def read_distances(table: pd.DataFrame, gaps: pd.Series) -> str:
-    """`shift.compare`, with the gap of each dataset beside it (`gaps`, by dataset)."""
+    """`shift.compare_domains`, with the gap of each dataset beside it (`gaps`, by dataset)."""
     lines = []
     for row in table[table.p.notna()].itertuples():
         beyond = [name for name, far in (
@@ -78,16 +76,16 @@ def read_factors(table: pd.DataFrame) -> str:
         sure = single[((single.low > 0) | (single.high < 0)) & (single.points.abs() >= LITTLE)].sort_values(
             "points", ascending=False, key=abs
         )
-        parts = [f"{factor} {points(row.points, row.low, row.high)}" for factor, row in sure.head(3).iterrows()]
+        parts = [f"{factor} {in_points(row.points, row.low, row.high)}" for factor, row in sure.head(3).iterrows()]
         share = f" ({100 * rest.share:.0f} % of it)" if pd.notna(rest.share) else ""
         lines.append(
-            f"- {name}: the gap is {points(gap.points, gap.low, gap.high)}. "
+            f"- {name}: the gap is {in_points(gap.points, gap.low, gap.high)}. "
             + (
                 f"What can be told from zero, largest first: {'; '.join(parts)}. "
                 if parts
                 else "No factor stands out. "
             )
-            + f"Unexplained: {points(rest.points, rest.low, rest.high)}{share}."
+            + f"Unexplained: {in_points(rest.points, rest.low, rest.high)}{share}."
         )
     return "\n".join(lines)
 
@@ -102,13 +100,16 @@ def read_blame(table: pd.DataFrame) -> str:
             silent.append(changed)
         else:
             (right if single.idxmax() == changed else wrong).append(changed)
-    text = f"The factor that was really changed gets the most blame in {len(right)} of {len(right) + len(wrong)} cases"
-    text += f" (not for {', '.join(wrong)})." if wrong else "."
-    return text + (f" Changing {' or '.join(silent)} costs this run less than a point." if silent else "")
+    missed = f" (not for {', '.join(wrong)})" if wrong else ""
+    quiet = f" Changing {' or '.join(silent)} costs this run less than a point." if silent else ""
+    return (
+        f"The factor that was really changed gets the most blame in {len(right)} of {len(right) + len(wrong)} cases"
+        f"{missed}.{quiet}"
+    )
 
 
 def read_temperature(table: pd.DataFrame) -> str:
-    """The calibration part of `remedies.compare`."""
+    """The calibration part of `remedies.compare_remedies`."""
     words = [f"from {row['error']:.3f} to {row['error after']:.3f} on {row['label']}" for _, row in table.iterrows()]
     better = int((table["error after"] < table["error"]).sum())
     return (
@@ -119,16 +120,15 @@ def read_temperature(table: pd.DataFrame) -> str:
 
 
 def read_remedies(table: pd.DataFrame, ladder: pd.DataFrame) -> str:
-    """`remedies.changes` and `ladder.summary`: the best of each kind, and the people that do as much."""
+    """`remedies.remedy_changes` and `ladder.summary`: the best of each kind, and the people that do as much."""
     lines = []
     for name, rows in table[table.remedy != "none"].groupby("dataset", sort=False):
         parts = []
         for looks_at, kind in rows.groupby("looks_at", sort=False):
             best = kind.loc[kind.change.idxmax()]
             sure = "" if best.low > 0 else ", which may be chance"
-            what = (
-                f"{best.remedy}, {points(best.change, best.low, best.high)}{sure}" if best.change > 0 else "none helps"
-            )
+            helps = f"{best.remedy}, {in_points(best.change, best.low, best.high)}{sure}"
+            what = helps if best.change > 0 else "none helps"
             parts.append(f"at {looks_at}: {what}")
         lines.append(f"- {name}. Best of what looks {'; '.join(parts)}. {_people(ladder[ladder.dataset == name])}")
     return "\n".join(lines)

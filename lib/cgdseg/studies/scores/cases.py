@@ -63,7 +63,7 @@ def predict_cases(cfg: Config, run: Run, cases: pd.DataFrame) -> list[Case]:
 
 
 def trace_run(cfg: Config, run: Run, image_id: str) -> tuple[np.ndarray, dict]:
-    """One image (H, W, 3) at the run's input size, and every module's output on it (`systems.trace`)."""
+    """One image (H, W, 3) at the run's input size, and every module's output on it (`inspect.trace`)."""
     segmenter = segmenter_of(cfg, run, device="cpu")  # its outputs are drawn
     pixels = open_cache(cfg, segmenter.input_size)
     image = np.array(pixels.image(image_id))

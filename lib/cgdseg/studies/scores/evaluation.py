@@ -10,7 +10,7 @@ from cgdseg import loops
 from cgdseg.config.schema import Config, Run
 from cgdseg.data.cache import PixelCache, open_cache
 from cgdseg.data.manifest import load_manifest
-from cgdseg.data.splits import part_ids
+from cgdseg.data.splits import load_splits, select_ids
 from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.zoo.baselines import BASELINES
@@ -25,8 +25,8 @@ class Tables(NamedTuple):
     """What evaluation finds out, as four tables.
 
     scores: run, system, condition, seed, part, image_id, ABOUT it, label, tp, fp, fn, error, pixels, and every score of
-    `scoring.EVERY_SCORE`, a row an image; sweep: run, part, dataset, threshold, f1; levels: run, part, dataset, level,
-    pixels, found, said (`scoring.Tally`); protocols: test images as competitions score them (`ssbc.Scorer`)."""
+    `tally.EVERY_SCORE`, a row an image; sweep: run, part, dataset, threshold, f1; levels: run, part, dataset, level,
+    pixels, found, said (`tally.Tally`); protocols: test images as competitions score them (`ssbc.Scorer`)."""
 
     scores: pd.DataFrame
     sweep: pd.DataFrame
@@ -34,47 +34,63 @@ class Tables(NamedTuple):
     protocols: pd.DataFrame
 
 
+class Truth(NamedTuple):
+    """What predictions are held against: images at the size of scoring, what is known of each, and their parts."""
+
+    pixels: PixelCache
+    about: pd.DataFrame
+    splits: pd.DataFrame
+
+
+def open_truth(cfg: Config) -> Truth:
+    about = load_manifest(cfg).set_index("image_id")[ABOUT]
+    return Truth(open_cache(cfg, cfg.evaluation.size), about, load_splits(cfg))
+
+
 def evaluate_runs(cfg: Config) -> Tables:
     """Score every trained run on its validation and test images. Raises FileNotFoundError when none is trained."""
-    return _stack([evaluate_run(cfg, run) for run in loops.bar(trained_runs(cfg), desc="runs")])
+    truth = open_truth(cfg)
+    return _stack([evaluate_run(cfg, run, truth) for run in loops.bar(trained_runs(cfg), desc="runs")])
 
 
-def evaluate_run(cfg: Config, run: Run) -> Tables:
+def evaluate_run(cfg: Config, run: Run, truth: Truth) -> Tables:
     segmenter = segmenter_of(cfg, run)
     pixels = open_cache(cfg, segmenter.input_size)
     named = {"run": run.name, **run.model_dump()}
-    parts = {part: list(dict.fromkeys(part_ids(cfg, run.condition, part))) for part in ("val", "test")}
-    return _stack([score_images(cfg, segmenter, pixels, part, ids, named) for part, ids in parts.items()])
+    found = []
+    for part in ("val", "test"):
+        ids = list(dict.fromkeys(select_ids(truth.splits, cfg, run.condition, part)))
+        found.append(score_images(cfg, segmenter, pixels, truth, part, ids, named))
+    return _stack(found)
 
 
 def evaluate_references(cfg: Config) -> Tables:
     """Score what needs no training here on the test images: the release model, and predictors that learned nothing.
 
     Tables as those of `evaluate_runs`, without a seed; the names stand in `run`, `system` and `condition`."""
-    pixels = open_cache(cfg, cfg.evaluation.size)
-    ids = part_ids(cfg, next(iter(cfg.conditions)), "test")
+    truth = open_truth(cfg)
+    ids = select_ids(truth.splits, cfg, next(iter(cfg.conditions)), "test")
     found = []
     for name, predictor in {"release": load_segmenter(), **BASELINES}.items():
         named = dict.fromkeys(["run", "system", "condition"], name)
-        found.append(score_images(cfg, predictor, pixels, "test", ids, named))
+        found.append(score_images(cfg, predictor, truth.pixels, truth, "test", ids, named))
     return _stack(found)
 
 
 def score_images(
-    cfg: Config, predictor: Predictor, pixels: PixelCache, part: str, ids: list[str], named: dict
+    cfg: Config, predictor: Predictor, pixels: PixelCache, truth: Truth, part: str, ids: list[str], named: dict
 ) -> Tables:
     """Score a predictor on images of `pixels`, a batch at a time.
 
     `named` is written into the scores, its run into all tables."""
-    people, truth = load_manifest(cfg).set_index("image_id")[ABOUT], open_cache(cfg, cfg.evaluation.size)
-    table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(people, on="image_id")
+    table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(truth.about, on="image_id")
     table["label"] = table.dataset.map(cfg.label)
     tally, scorer, step = Tally(cfg.evaluation.threshold), Scorer(), cfg.evaluation.batch_size
     for start in loops.bar(range(0, len(ids), step), desc=named["run"], leave=False):
         batch = table.iloc[start : start + step]
         images = [pixels.image(image_id) for image_id in batch.image_id]
         probs = sclera_of(predictor, images, cfg.evaluation.size, step)
-        masks = truth.sclera(batch.image_id)
+        masks = truth.pixels.sclera(batch.image_id)
         tally.add(batch.label.tolist(), probs, masks)  # the one place where every prediction meets its truth
         for label, prob, mask in zip(batch.label, probs, masks, strict=True):
             if part == "test":

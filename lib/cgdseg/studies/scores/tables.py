@@ -1,49 +1,53 @@
-"""Tables of notebook 4: tables of scores (`evaluation.Tables`) in, frames to read out. All are about test images."""
+"""Tables of notebook 4, all about test images: tables of scores (`evaluation.Tables`) or summaries of them
+(`summaries.mean_scores`) in, frames to read out."""
 
 import numpy as np
 import pandas as pd
 
-from cgdseg.config.schema import Config, Run
 from cgdseg.scoring.calibration import FOREGROUND, calibration_error, precision_recall_of, reliability_of
-from cgdseg.scoring.metrics import PIXEL_COUNTS, SCORES, pooled_scores
+from cgdseg.scoring.metrics import SCORES
 from cgdseg.scoring.statistics import compare_runs, rank_correlation, seed_spread, several_means, subject_means
 from cgdseg.scoring.tally import levels_of
-from cgdseg.training.runs import trained_runs
-
-
-def mean_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """The slides' table "Cross-Domain Test Results", a row a run and dataset, with intervals and the pooled F1."""
-    by = ["run", "system", "condition", "part", "dataset"]
-    named = table.assign(dataset=table.label)
-    means = named.groupby(by, sort=False)[SCORES[1:]].mean()
-    pooled = named.groupby(by, sort=False)[PIXEL_COUNTS].apply(pooled_scores)["f1"]
-    return subject_means(named, by).join(means, on=by).join(pooled.rename("pooled f1"), on=by)
-
-
-def people_apart(cfg: Config, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of runs that were not trained on the people they are tested on; all where there is no such run."""
-    fair = table[table.condition.map(cfg.protocol) == "subject"]
-    return table if fair.empty else fair
-
-
-def best_run(cfg: Config, summary: pd.DataFrame) -> Run:
-    """The run with the highest F1, meaned over test sets: good enough to choose a picture, not to report a score.
-
-    One that trained on the people it is tested on is chosen only where there is no other."""
-    means = people_apart(cfg, summary[summary.part == "test"]).groupby("run").f1.mean()
-    return next(run for run in trained_runs(cfg) if run.name == means.idxmax())
-
 
 BY = ["run", "dataset"]
 EVERYTHING = "all test sets"
 FEWEST_IMAGES = 3  # images of a person: resampling two says nothing
 IMAGE_FACTORS = {"sclera": "share of sclera", "brightness": "brightness", "blur": "sharpness"}  # "blur" falls with blur
+SCORE_NAMES = {
+    "f1": "F1",
+    "pooled f1": "pooled F1",
+    "iou": "IoU",
+    "mae": "MAE",
+    "validation f1": "validation F1",
+    "test f1": "test F1",
+}
+PROTOCOL_COLUMNS = {  # (protocol, output, score) -> what a reader calls it
+    ("ssbc2025", "Binary", "F1"): "F1, 2025",
+    ("ssbc2025", "Binary", "IoU"): "IoU, 2025",
+    ("ssbc2025", "Probabilistic", "F1"): "best F1, 2025",
+    ("ssbc2020", "Binary", "F1"): "F1, 2020",
+    ("ssbc2020", "Probabilistic", "F1"): "best F1, 2020",
+    ("ssbc2020", "Probabilistic", "AUC"): "AUC, 2020",
+    ("pooled", "Binary", "F1"): "F1, pooled",
+    ("pooled", "Probabilistic", "F1"): "best F1, pooled",
+}
 
 
-def of_test(table: pd.DataFrame) -> pd.DataFrame:
-    """The test images of a table of scores, datasets under their labels, people told apart between datasets."""
-    test = table[table.part == "test"]
-    return test.assign(dataset=test.label, subject=test.dataset + "/" + test.subject)
+def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
+    """The test rows of `summaries.mean_scores`: F1 with its interval, then its company."""
+    columns = ["run", "dataset", "f1", "low", "high", "images", "subjects"]
+    return for_reading(summary[summary.part == "test"], [*columns, "pooled f1", *SCORES[1:]])
+
+
+def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
+    """Test F1 of `summaries.mean_scores`: a row a run, test sets side by side with intervals, and their mean."""
+    test = summary[summary.part == "test"]
+    runs, sets = test.run.unique(), test.dataset.unique()
+    grids = {name: test.pivot(index="run", columns="dataset", values=name).loc[runs] for name in ("f1", "low", "high")}
+    table = pd.DataFrame({f"{s} {name}".removesuffix(" f1"): grids[name][s] for s in sets for name in grids})
+    if len(sets) > 1:
+        table["mean"] = grids["f1"].mean(axis=1)
+    return table.reset_index()
 
 
 def borders(scores: pd.DataFrame) -> pd.DataFrame:
@@ -60,21 +64,27 @@ def calibration(scores: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     together. "said - found" is the mean probability of that foreground less the share of sclera in it: above zero,
     too bold."""
     test = of_test(scores)
-    table = several_means(test, BY, {"ece_foreground": "ECE fg"})
+    images = several_means(test, BY, {"ece_foreground": "ECE fg"}).set_index(BY)
     means = test.groupby(BY)[["brier", "brier_foreground", "ece", "empty"]].mean()
     bins = reliability(levels)
     bins = bins[bins.low >= FOREGROUND - 1e-9]
-    sums = bins.assign(over=(bins.said - bins.found) * bins.pixels).groupby(BY)[["over", "pixels"]].sum()
-    pooled = bins.groupby(BY).apply(lambda rows: calibration_error(rows), include_groups=False)
-    more = {"Brier": means.brier, "Brier fg": means.brier_foreground, "ECE": means.ece}
-    rest = {"pooled": pooled, "said - found": sums.over / sums.pixels, "empty %": 100 * means["empty"]}
-    left, right = (pd.DataFrame(columns) for columns in (more, rest))
-    kept = [name for name in table if name.startswith("ECE")]
-    return table[[*BY, *kept, "images"]].join(right, on=BY).join(left, on=BY)[[*BY, *left, *kept, *right, "images"]]
+    bins = bins.assign(over=(bins.said - bins.found) * bins.pixels).groupby(BY)
+    together = bins[["over", "pixels"]].sum()
+    columns = {
+        "Brier": means.brier,
+        "Brier fg": means.brier_foreground,
+        "ECE": means.ece,
+        **images[["ECE fg", "ECE fg low", "ECE fg high"]],
+        "pooled": bins.apply(calibration_error, include_groups=False),
+        "said - found": together.over / together.pixels,
+        "empty %": 100 * means["empty"],
+        "images": images.images,
+    }
+    return pd.DataFrame(columns).loc[images.index].reset_index()
 
 
 def reliability(levels: pd.DataFrame) -> pd.DataFrame:
-    """`calibration.reliability` of every run on every test set: run, dataset, low, high, pixels, said, found."""
+    """`calibration.reliability_of` of every run on every test set: run, dataset, low, high, pixels, said, found."""
     return _each(levels, reliability_of)
 
 
@@ -125,18 +135,6 @@ def associations(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-PROTOCOL_COLUMNS = {  # (protocol, output, score) -> what a reader calls it
-    ("ssbc2025", "Binary", "F1"): "F1, 2025",
-    ("ssbc2025", "Binary", "IoU"): "IoU, 2025",
-    ("ssbc2025", "Probabilistic", "F1"): "best F1, 2025",
-    ("ssbc2020", "Binary", "F1"): "F1, 2020",
-    ("ssbc2020", "Probabilistic", "F1"): "best F1, 2020",
-    ("ssbc2020", "Probabilistic", "AUC"): "AUC, 2020",
-    ("pooled", "Binary", "F1"): "F1, pooled",
-    ("pooled", "Probabilistic", "F1"): "best F1, pooled",
-}
-
-
 def protocols(table: pd.DataFrame) -> pd.DataFrame:
     """The same test predictions as each protocol scores them (`ssbc.Scorer.table` with a run), a row a run and set."""
     named = table.assign(column=list(zip(table.protocol, table.output, table.score, strict=True)))
@@ -147,28 +145,12 @@ def protocols(table: pd.DataFrame) -> pd.DataFrame:
     return grid.loc[list(order), list(PROTOCOL_COLUMNS.values())].join(images).reset_index().rename_axis(columns=None)
 
 
-SCORE_NAMES = {"f1": "F1", "pooled f1": "pooled F1", "iou": "IoU", "mae": "MAE", "validation f1": "validation F1"}
-SCORE_NAMES["test f1"] = "test F1"
-COUNTED = ["images", "subjects"]  # what a mean is over, and whom its interval resamples
+def of_test(table: pd.DataFrame) -> pd.DataFrame:
+    """The test images of a table of scores, datasets under their labels, people told apart between datasets."""
+    test = table[table.part == "test"]
+    return test.assign(dataset=test.label, subject=test.dataset + "/" + test.subject)
 
 
 def for_reading(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Some columns of a table under the names that readers expect, rows counted anew."""
     return table[columns].rename(columns=SCORE_NAMES).reset_index(drop=True)
-
-
-def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
-    """The test rows of `evaluation.cross_domain`: F1 with its interval, then its company."""
-    columns = ["run", "dataset", "f1", "low", "high", "images", "subjects"]
-    return for_reading(summary[summary.part == "test"], [*columns, "pooled f1", *SCORES[1:]])
-
-
-def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
-    """Test F1 of `evaluation.cross_domain`: a row a run, test sets side by side with intervals, and their mean."""
-    test = summary[summary.part == "test"]
-    runs, sets = test.run.unique(), test.dataset.unique()
-    grids = {name: test.pivot(index="run", columns="dataset", values=name).loc[runs] for name in ("f1", "low", "high")}
-    table = pd.DataFrame({f"{s} {name}".removesuffix(" f1"): grids[name][s] for s in sets for name in grids})
-    if len(sets) > 1:
-        table["mean"] = grids["f1"].mean(axis=1)
-    return table.reset_index()

@@ -2,21 +2,12 @@
 
 import pandas as pd
 
+from cgdseg.studies.phrasing import in_points
 from cgdseg.text import plain_text
 
 
-def _per_cent(value: float) -> str:
-    return f"{100 * value:.1f}\u00a0%"  # a line does not break in it
-
-
-def _percents(row: pd.Series) -> str:
-    """F1 with its interval, where there is one."""
-    between = f" ({100 * row.low:.1f} to {100 * row.high:.1f})" if pd.notna(row.low) else ""
-    return _per_cent(row.f1) + between
-
-
 def read_scores(summary: pd.DataFrame, best: str) -> str:
-    """The test scores of `evaluation.cross_domain` in words."""
+    """The test scores of `summaries.mean_scores` in words."""
     test = summary[summary.part == "test"]
     mine = test[test.run == best]
     lines = [f"{_percents(row)} on {row.dataset}, {row.subjects} people" for _, row in mine.iterrows()]
@@ -35,7 +26,7 @@ def read_scores(summary: pd.DataFrame, best: str) -> str:
 
 
 def read_references(untrained: pd.DataFrame, summary: pd.DataFrame, release: str = "release") -> str:
-    """What needed no training here beside what did: summaries of `evaluation.cross_domain` in words."""
+    """What needed no training here beside what did: summaries of `summaries.mean_scores` in words."""
     test = summary[summary.part == "test"]
     naive = untrained[untrained.run != release].groupby("dataset").f1.max()
     lines = []
@@ -72,7 +63,7 @@ def read_borders(test: pd.DataFrame, best: str) -> str:
 
 
 def read_calibration(table: pd.DataFrame) -> str:
-    """`score_tables.calibration` in words; a per cent is where bold and shy begin."""
+    """`tables.calibration` in words; a per cent is where bold and shy begin."""
     over = table["said - found"]
     bold, shy = table[over > 0.01], table[over < -0.01]
     worst, least = table.loc[table["ECE fg"].idxmax()], table.loc[table["ECE fg"].idxmin()]
@@ -104,25 +95,25 @@ def read_thresholds(sweep: pd.DataFrame, chosen: float) -> str:
 
 
 def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
-    """`score_tables.differences` in words, those of its first dataset; p is held against `level`."""
+    """`tables.differences` in words, those of its first dataset; p is held against `level`."""
     if table.empty:
         return "There are no two runs that differ in one thing only, so there is nothing to compare."
     rows = table[table.dataset == table.dataset.iloc[0]]
     found, people = rows[rows["p (Holm)"] < level], int(rows.subjects.min())
     lines = [
-        f"- {row.second} against {row.first}: {100 * row.change:+.1f} points ({100 * row.low:+.1f} to "
-        f"{100 * row.high:+.1f}), d = {row.d:.1f}"
+        f"- {row.second} against {row.first}: {in_points(row.change, row.low, row.high)}, d = {row.d:.1f}"
         for row in found.sort_values("change", key=abs, ascending=False).itertuples()
     ]
     pairs = f"{len(rows)} pair{'' if len(rows) == 1 else 's'}"
-    start = f"Of {pairs} {len(found)} differ on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
-    if people and 2 / 2.0**people * len(rows) > level:
-        start += f"; with {people} people no test of {pairs} could show more, so read the intervals"
-    return start + (":\n\n" + "\n".join(lines) if lines else ".")
+    few = people and 2 / 2.0**people * len(rows) > level
+    caution = f"; with {people} people no test of {pairs} could show more, so read the intervals" if few else ""
+    listed = ":\n\n" + "\n".join(lines) if lines else "."
+    where = f"on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
+    return f"Of {pairs} {len(found)} differ {where}{caution}{listed}"
 
 
 def read_seeds(table: pd.DataFrame) -> str:
-    """`score_tables.seeds` in words."""
+    """`tables.seeds` in words."""
     if table.seeds.max() < 2:
         return "One seed was trained, so how far chance in training moves these scores is not known from this report."
     row = table.loc[table["sd"].idxmax()]
@@ -133,7 +124,7 @@ def read_seeds(table: pd.DataFrame) -> str:
 
 
 def read_people(table: pd.DataFrame, best: str) -> str:
-    """`score_tables.people` of one run in words."""
+    """`tables.people` of one run in words."""
     lines = []
     for name, rows in table[table.run == best].groupby("dataset", sort=False):
         hard, easy = rows.loc[rows.f1.idxmin()], rows.loc[rows.f1.idxmax()]
@@ -143,7 +134,7 @@ def read_people(table: pd.DataFrame, best: str) -> str:
 
 
 def read_associations(table: pd.DataFrame) -> str:
-    """`score_tables.associations` of one run in words: those whose interval leaves out zero."""
+    """`tables.associations` of one run in words: those whose interval leaves out zero."""
     sure = table[(table.low > 0) | (table.high < 0)]
     lines = [
         f"- {row.dataset}: {'higher' if row.rho > 0 else 'lower'} scores go with higher {row.factor} "
@@ -155,7 +146,7 @@ def read_associations(table: pd.DataFrame) -> str:
 
 
 def read_protocols(table: pd.DataFrame, best: str) -> str:
-    """One run's scores by protocol (`score_tables.protocols`) in words."""
+    """One run's scores by protocol (`tables.protocols`) in words."""
     row = table[(table.run == best) & (table.dataset == "overall")].iloc[0]
     binary = {name: row[name] for name in table if name.startswith("F1, ")}
     high, low = max(binary, key=binary.get), min(binary, key=binary.get)
@@ -165,3 +156,13 @@ def read_protocols(table: pd.DataFrame, best: str) -> str:
         f"{100 * (binary[high] - binary[low]):.1f} points by the way of counting alone. A threshold that looks at each "
         f"image's truth, as the best F1 of 2025 does, adds {100 * chosen:.1f} points."
     )
+
+
+def _percents(row: pd.Series) -> str:
+    """F1 with its interval, where there is one."""
+    between = f" ({100 * row.low:.1f} to {100 * row.high:.1f})" if pd.notna(row.low) else ""
+    return _per_cent(row.f1) + between
+
+
+def _per_cent(value: float) -> str:
+    return f"{100 * value:.1f}\u00a0%"  # a line does not break in it
