@@ -12,7 +12,7 @@ from measure import options, report
 from pydantic import TypeAdapter
 from tqdm import tqdm
 
-from cgdseg.config.systems import System
+from cgdseg.config import System
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.models import weights

@@ -10,8 +10,7 @@ from measure import by_turns, options, report
 from torch.utils.flop_counter import FlopCounterMode
 from transfer import SIZE, STUDIES
 
-from cgdseg.config.schema import Training
-from cgdseg.config.systems import System
+from cgdseg.config import System, Training
 from cgdseg.models.layers import fold_norms
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.registry import build_system

@@ -9,7 +9,7 @@ from slides import as_written
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cgdseg.config.schema import Training
+from cgdseg.config import Training
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.registry import build_system
 from cgdseg.studies.anatomy.cgdseg import paper_size

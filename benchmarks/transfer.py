@@ -21,9 +21,21 @@ import pandas as pd
 from tqdm import tqdm
 
 from cgdseg import paths
-from cgdseg.config.datasets import Dataset, StandIn
-from cgdseg.config.schema import Config, Run, Splits, Training
-from cgdseg.config.systems import Backbone, CGDSeg, SegFormer, SegNet, System, TextEncoder, UNet
+from cgdseg.config import (
+    Backbone,
+    CGDSeg,
+    Config,
+    Dataset,
+    Run,
+    SegFormer,
+    SegNet,
+    Splits,
+    StandIn,
+    System,
+    TextEncoder,
+    Training,
+    UNet,
+)
 from cgdseg.data import cache, manifest, splits
 from cgdseg.data.standins import write_stand_in
 from cgdseg.eyes.factors import GROUPS

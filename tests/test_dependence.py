@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 from cgdseg.hashes import code_digest, depends_on
 from cgdseg.paths import LIB, NOTEBOOKS
 from cgdseg.report.series import SERIES

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from cgdseg import paths
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 
 TEXT = (paths.ROOT / "CONTRIBUTING.md").read_text()
 BLOCKS = re.findall(r"```yaml\n# (\S+)\n(.*?)```", TEXT, flags=re.S)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cgdseg.config.schema import Config
+from cgdseg.config import Config
 
 SIP = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)], np.uint8)
 GREEN_SCLERA = {"sclera": (0, 255, 0), "iris": (0, 0, 255), "pupil": (255, 0, 0)}

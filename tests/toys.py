@@ -28,7 +28,7 @@ TITLE = """# {name}
 **Reads** nothing. **Writes** a table. **Time** a second."""
 RUN = "run = cfg.run(SYSTEM, CONDITION, SEED)"
 SETUP = """from cgdseg import paths
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 from cgdseg.report.outputs import Outputs
 
 cfg = load_config(CONFIG)

@@ -6,8 +6,7 @@ from tiny_data import save_pair
 from typer.testing import CliRunner
 
 from cgdseg.cli.shared import app
-from cgdseg.config import systems
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config, systems
 from cgdseg.paths import CONFIGS
 
 ALL = sorted(path.stem for path in CONFIGS.glob("*.yaml"))

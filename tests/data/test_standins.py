@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cgdseg.config.datasets import Dataset, StandIn
+from cgdseg.config import Dataset, StandIn
 from cgdseg.data import standins
 from cgdseg.data.standins import CARD, write_stand_in
 

@@ -20,9 +20,7 @@ import toys
 from tiny_data import make_config, save_pair
 
 from cgdseg import paths
-from cgdseg.config.datasets import StandIn
-from cgdseg.config.reading import load_config
-from cgdseg.config.schema import Training
+from cgdseg.config import StandIn, Training, load_config
 from cgdseg.data import cache, manifest, standins
 from cgdseg.folders import predict
 from cgdseg.models import weights

@@ -15,7 +15,7 @@ from nbformat.v4 import new_output
 from PIL import Image
 
 from cgdseg import paths
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 from cgdseg.figures import html as markup
 from cgdseg.figures.style import gallery
 from cgdseg.files import write_atomic

@@ -10,9 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from cgdseg import paths
-from cgdseg.config import reading
-from cgdseg.config.base import Settings
-from cgdseg.config.reading import load_config
+from cgdseg.config import Settings, load_config, reading
 from cgdseg.paths import ROOT
 from cgdseg.report import jobs, runner
 

@@ -16,8 +16,7 @@ from PIL import Image
 from sklearn import metrics as oracle
 from tiny_data import SIP, draw_eye
 
-from cgdseg.config.reading import load_config
-from cgdseg.config.schema import Config
+from cgdseg.config import Config, load_config
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.layouts import plain
 from cgdseg.data.manifest import read_csv, write_csv

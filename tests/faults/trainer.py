@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from cgdseg import files, paths
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.models import weights as checkpoints
 from cgdseg.training import loop, runs
 from cgdseg.training.resume import read_history

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cgdseg.config.systems import SYSTEMS
+from cgdseg.config import SYSTEMS
 from cgdseg.models.contract import answered, predict_all, sclera_of
 from cgdseg.models.predictor import Segmenter, load_segmenter
 from cgdseg.models.registry import build_system

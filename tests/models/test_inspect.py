@@ -8,8 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from cgdseg.cli.shared import app
-from cgdseg.config import systems
-from cgdseg.config.systems import SYSTEMS
+from cgdseg.config import SYSTEMS, systems
 from cgdseg.models.inspect import cost_table, parameter_counts
 from cgdseg.models.registry import build_system
 

@@ -5,8 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from cgdseg.config import systems
-from cgdseg.config.systems import SYSTEMS
+from cgdseg.config import SYSTEMS, systems
 from cgdseg.models.layers import UPSAMPLERS, BedOfNails, Pyramid, fold_norms, resize, resize_aligned
 from cgdseg.models.registry import build_system
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
-from cgdseg.config.systems import TextEncoder
+from cgdseg.config import TextEncoder
 from cgdseg.models.text import encode_prompts, encode_tokens, token_names
 
 

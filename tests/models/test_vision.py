@@ -5,7 +5,7 @@ import torch
 from tiny_dinov2 import encoder_from
 from transformers import Dinov2Model
 
-from cgdseg.config.systems import Backbone
+from cgdseg.config import Backbone
 from cgdseg.models.vision import backbone_without_weights, build_patch_encoder, resize_positions
 
 

@@ -1,6 +1,6 @@
 """DINOv2 in its own format, small enough for a test."""
 
-from cgdseg.config.systems import Backbone
+from cgdseg.config import Backbone
 from cgdseg.models.vision import build_patch_encoder
 
 TINY = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14, "image_size": 70}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cgdseg import paths
-from cgdseg.config.datasets import StandIn
+from cgdseg.config import StandIn
 from cgdseg.data.copies import PAIR_COLUMNS
 from cgdseg.data.manifest import load_findings, load_manifest, save_manifest
 from cgdseg.data.splits import load_splits, make_splits

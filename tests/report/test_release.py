@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cgdseg import paths
 from cgdseg.cli.shared import app
-from cgdseg.config.datasets import StandIn
+from cgdseg.config import StandIn
 from cgdseg.data import splits
 from cgdseg.data.manifest import load_manifest
 from cgdseg.eyes import render_eye

@@ -12,7 +12,7 @@ import pytest
 import toys
 
 from cgdseg import paths
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 from cgdseg.report import jobs, runner
 from cgdseg.report.outputs import Outputs, to_json
 

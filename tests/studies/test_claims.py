@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 from cgdseg.paths import CLAIMS
 from cgdseg.scoring.metrics import scores
 from cgdseg.studies.claims import ledger, words

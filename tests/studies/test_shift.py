@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import linalg
 
-from cgdseg.config.systems import CGDSeg
+from cgdseg.config import CGDSeg
 from cgdseg.studies.gap import intervals, shift
 
 

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from cgdseg.config.datasets import StandIn
-from cgdseg.config.schema import Training
+from cgdseg.config import StandIn, Training
 from cgdseg.data import cache, splits
 from cgdseg.data.batches import EpochSampler, RenderedEyes, first_entries
 from cgdseg.data.manifest import load_manifest

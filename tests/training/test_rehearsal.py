@@ -7,7 +7,7 @@ from accelerate.state import AcceleratorState
 from typer.testing import CliRunner
 
 from cgdseg.cli.shared import app
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 from cgdseg.models.inspect import parameter_counts
 from cgdseg.training import rehearsal, session
 from cgdseg.training.rehearsal import rehearse

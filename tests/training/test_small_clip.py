@@ -5,8 +5,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from cgdseg.config.reading import load_config
-from cgdseg.config.systems import Pretraining, TextEncoder
+from cgdseg.config import Pretraining, TextEncoder, load_config
 from cgdseg.eyes.phrases import MEANINGS, NAMES
 from cgdseg.models import small_clip as pretraining
 from cgdseg.models.text import encode_prompts, encode_tokens

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import Dataset
 
-from cgdseg.config.schema import Training
+from cgdseg.config import Training
 from cgdseg.models import weights
 from cgdseg.training.loop import Task, learn
 from cgdseg.training.stages import Stage

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from cgdseg.cli.shared import app
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 from cgdseg.models.layers import standardise
 from cgdseg.models.zoo import unet
 from cgdseg.training import loop

@@ -7,8 +7,7 @@ import typer
 
 from cgdseg import paths
 from cgdseg.cli.shared import Colours, Folder, Json, app, colour_table, name_problems, one_line_errors
-from cgdseg.config.base import RGB, Size
-from cgdseg.config.schema import Precision
+from cgdseg.config import RGB, Precision, Size
 from cgdseg.text import visible
 
 

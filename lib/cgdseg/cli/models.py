@@ -8,7 +8,7 @@ import typer
 
 from cgdseg import paths
 from cgdseg.cli.shared import Colours, ConfigOption, Json, app, colour_table, one_line_errors
-from cgdseg.config.reading import load_config
+from cgdseg.config import load_config
 
 
 @app.command()

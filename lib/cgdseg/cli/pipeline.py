@@ -11,8 +11,7 @@ import typer
 
 from cgdseg import paths
 from cgdseg.cli.shared import ConfigOption, app, one_line_errors
-from cgdseg.config.reading import load_config
-from cgdseg.config.schema import Config
+from cgdseg.config import Config, load_config
 from cgdseg.text import visible
 
 

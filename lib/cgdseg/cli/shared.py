@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cgdseg.config.base import RGB
+from cgdseg.config import RGB
 from cgdseg.labels import LABELS
 from cgdseg.text import visible
 

@@ -9,9 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config.base import RGB
-from cgdseg.config.datasets import Dataset
-from cgdseg.config.schema import Config
+from cgdseg.config import RGB, Config, Dataset
 from cgdseg.data.copies import from_files, near_copies
 from cgdseg.data.layouts import MOBIUS_NAME, SBVPI_NAME, SLD_NAME, Finding, in_short, subfolder, visible_files
 from cgdseg.data.manifest import dataset_jobs, examine_all

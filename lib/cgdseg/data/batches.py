@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from cgdseg.config.schema import Config, Run, Training
+from cgdseg.config import Config, Run, Training
 from cgdseg.data.augment import reseed, slides_augmentation
 from cgdseg.data.cache import PixelCache, open_cache
 from cgdseg.data.splits import part_ids

@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config.base import RGB, Size
-from cgdseg.config.datasets import Dataset
-from cgdseg.config.schema import Config
+from cgdseg.config import RGB, Config, Dataset, Size
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.manifest import load_manifest
 from cgdseg.files import folder_atomic, saying_where

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from cgdseg.config.datasets import Dataset
+from cgdseg.config import Dataset
 from cgdseg.data.images import FORMATS
 from cgdseg.text import utf8
 

@@ -14,9 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config.base import RGB
-from cgdseg.config.datasets import Dataset
-from cgdseg.config.schema import Config
+from cgdseg.config import RGB, Config, Dataset
 from cgdseg.data.copies import perceptual_hash
 from cgdseg.data.images import BadFile, load_image, load_labels
 from cgdseg.data.layouts import Finding, Pair, read_layout

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config.schema import Config, Splits
+from cgdseg.config import Config, Splits
 from cgdseg.data.manifest import read_csv, write_csv
 
 SPLIT_PROTOCOLS = ("subject", "published")

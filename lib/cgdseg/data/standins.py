@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from cgdseg.config.datasets import Dataset, StandIn
+from cgdseg.config import Dataset, StandIn
 from cgdseg.data.images import encoded
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.factors import Factors

@@ -8,8 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from cgdseg.config.datasets import Dataset
-from cgdseg.config.schema import Config
+from cgdseg.config import Config, Dataset
 from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.copies import ALIKE, BITS, Calibration
 from cgdseg.data.drawing import masks_of, outline

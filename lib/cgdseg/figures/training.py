@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cgdseg.config.schema import Training
+from cgdseg.config import Training
 from cgdseg.data.drawing import masks_of, outline
 from cgdseg.figures.style import gallery
 

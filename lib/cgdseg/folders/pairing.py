@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgdseg.config.base import RGB
+from cgdseg.config import RGB
 from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, read_image, read_labels
 from cgdseg.labels import SCLERA
 

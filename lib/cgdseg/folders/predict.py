@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import loops
-from cgdseg.config.base import Size
+from cgdseg.config import Size
 from cgdseg.data.drawing import outline
 from cgdseg.data.images import BadFile, encoded, read_image, resize_image
 from cgdseg.files import write_atomic

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cgdseg.config.base import RGB
+from cgdseg.config import RGB
 from cgdseg.data.images import BadFile, read_image
 from cgdseg.folders.pairing import (
     BINARY,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cgdseg.config.base import Size
+from cgdseg.config import Size
 
 BATCH = 16  # images at a time
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cgdseg.config.systems import System
+from cgdseg.config import System
 from cgdseg.models.registry import build_system, of_system, parts_of, without_weights
 
 

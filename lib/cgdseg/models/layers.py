@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from cgdseg.config.base import Size
+from cgdseg.config import Size
 
 
 def resize(features: Tensor, size: Size) -> Tensor:

@@ -10,9 +10,7 @@ import torch.nn.functional as F
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from cgdseg.config.base import Part, Size
-from cgdseg.config.schema import Precision
-from cgdseg.config.systems import System
+from cgdseg.config import Part, Precision, Size, System
 from cgdseg.data.images import resize_image
 from cgdseg.models import weights
 from cgdseg.models.contract import answered

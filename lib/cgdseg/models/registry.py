@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from cgdseg.config.systems import System
+from cgdseg.config import System
 
 DEFAULTS: dict[str, Callable] = {
     "offline": lambda settings, model: settings,  # settings that rebuild a model for its checkpoint, without a hub

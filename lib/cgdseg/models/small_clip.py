@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
 from cgdseg import paths
-from cgdseg.config.systems import Pretraining
+from cgdseg.config import Pretraining
 from cgdseg.eyes.phrases import PHRASES
 from cgdseg.hashes import code_digest, digest
 from cgdseg.models.layers import standardise

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPTextModelWithProjection
 
-from cgdseg.config.systems import TextEncoder
+from cgdseg.config import TextEncoder
 from cgdseg.models.small_clip import found_encoder
 from cgdseg.models.vision import RANDOM
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 from transformers.utils import logging as transformers_logging
 
-from cgdseg.config.base import Size
-from cgdseg.config.systems import Backbone
+from cgdseg.config import Backbone, Size
 from cgdseg.models.layers import standardise
 from cgdseg.models.lora import add_lora
 

@@ -10,8 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cgdseg import paths
-from cgdseg.config.datasets import Dataset
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Dataset, Run
 from cgdseg.hashes import commit
 from cgdseg.text import plain_text
 

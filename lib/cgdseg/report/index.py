@@ -11,8 +11,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 
 from cgdseg import paths
-from cgdseg.config.reading import config_path, load_config
-from cgdseg.config.schema import Config
+from cgdseg.config import Config, config_path, load_config
 from cgdseg.figures.html import compare_html, figure_html, table_html
 from cgdseg.files import write_atomic
 from cgdseg.report.jobs import Job, every_job

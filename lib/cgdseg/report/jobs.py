@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cgdseg import paths
-from cgdseg.config.reading import config_path, load_config
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run, config_path, load_config
 from cgdseg.hashes import depends_on, digest, sha256
 from cgdseg.report.outputs import located, portable
 from cgdseg.report.series import SERIES, Notebook

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cgdseg import hashes
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.hashes import digest
 
 if TYPE_CHECKING:  # the runner imports this file many times and needs no tables

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cgdseg import loops, paths
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.figures.html import compare_html, figure_html, table_html
 from cgdseg.files import write_atomic
 from cgdseg.hashes import sha256

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from cgdseg import paths
-from cgdseg.config.schema import Config
+from cgdseg.config import Config
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest
 

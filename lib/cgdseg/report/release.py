@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config.base import RGB
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import RGB, Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.drawing import outline
 from cgdseg.data.splits import part_ids

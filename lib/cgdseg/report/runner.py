@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from cgdseg import hashes, paths
-from cgdseg.config.schema import Config
+from cgdseg.config import Config
 from cgdseg.files import lock, write_atomic
 from cgdseg.hashes import digest
 from cgdseg.report.jobs import Job, cells, spoiled

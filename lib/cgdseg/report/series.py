@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cgdseg import paths
-from cgdseg.config.base import SystemSettings
-from cgdseg.config.schema import Config, Run
-from cgdseg.config.systems import SYSTEMS, CGDSeg, SegNet, UNet
+from cgdseg.config import SYSTEMS, CGDSeg, Config, Run, SegNet, SystemSettings, UNet
 from cgdseg.hashes import digest
 from cgdseg.text import did_you_mean
 

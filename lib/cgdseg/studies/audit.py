@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cgdseg.config.schema import Config
+from cgdseg.config import Config
 from cgdseg.data.audit import exact_duplicates
 from cgdseg.data.cache import PixelCache
 from cgdseg.data.copies import ALIKE, Calibration

@@ -10,8 +10,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from cgdseg import paths
-from cgdseg.config.schema import Config, Run
-from cgdseg.config.systems import System
+from cgdseg.config import Config, Run, System
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import part_ids
 from cgdseg.models import inspect

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from cgdseg.config.schema import Config
+from cgdseg.config import Config
 from cgdseg.scoring.statistics import Sample, interval, sign_flip_p
 from cgdseg.studies.phrasing import in_points
 

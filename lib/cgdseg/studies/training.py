@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.data.splits import load_splits, select_ids
 
 

@@ -14,7 +14,7 @@ from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from torch.utils.data import DataLoader, Dataset
 
 from cgdseg import loops, paths
-from cgdseg.config.schema import Config, Run, Training
+from cgdseg.config import Config, Run, Training
 from cgdseg.data.batches import EyeDataset, training_set
 from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest

@@ -9,8 +9,7 @@ import time
 import numpy as np
 import torch
 
-from cgdseg.config.datasets import StandIn
-from cgdseg.config.schema import Config, Run, Training
+from cgdseg.config import Config, Run, StandIn, Training
 from cgdseg.data.batches import RenderedEyes
 from cgdseg.models.inspect import parameter_counts
 from cgdseg.models.memory import keep_freed_memory

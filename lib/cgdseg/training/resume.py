@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from cgdseg.config.schema import Training
+from cgdseg.config import Training
 from cgdseg.files import lock, write_atomic
 from cgdseg.hashes import sha256
 from cgdseg.models import weights as checkpoints

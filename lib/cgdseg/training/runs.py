@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from cgdseg import paths
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.files import write_atomic
 from cgdseg.models.predictor import Segmenter, load_segmenter
 from cgdseg.models.weights import read_run

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
-from cgdseg.config.schema import Training
+from cgdseg.config import Training
 from cgdseg.data.batches import EpochSampler
 from cgdseg.training.resume import Learner
 from cgdseg.training.stages import Stage

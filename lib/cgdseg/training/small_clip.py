@@ -12,8 +12,7 @@ from torch import Tensor
 from transformers import CLIPModel, PreTrainedTokenizerFast
 
 from cgdseg import loops
-from cgdseg.config.schema import Config, Run
-from cgdseg.config.systems import Pretraining
+from cgdseg.config import Config, Pretraining, Run
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.eyes.phrases import MEANINGS, NAMES, PHRASES, masks, regions

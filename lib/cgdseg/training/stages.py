@@ -11,8 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from cgdseg.config.schema import Training
-from cgdseg.config.systems import System
+from cgdseg.config import System, Training
 from cgdseg.models.registry import build_system, offline_settings
 from cgdseg.scoring.metrics import PIXEL_COUNTS, count_pixels, pooled_scores, scores
 from cgdseg.training.losses import dice_bce, dice_bce_of_sums, pixel_sums

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import loops
-from cgdseg.config.schema import Config
+from cgdseg.config import Config
 from cgdseg.data.drawing import errors
 from cgdseg.figures.factors import GAZE_NAMES
 from cgdseg.figures.widgets import parts

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cgdseg import loops
-from cgdseg.config.systems import CGDSeg
+from cgdseg.config import CGDSeg
 from cgdseg.data.cache import PixelCache
 from cgdseg.eyes.phrases import NAMES
 from cgdseg.figures.widgets import parts

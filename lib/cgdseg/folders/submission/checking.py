@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg import loops
-from cgdseg.config.base import RGB
+from cgdseg.config import RGB
 from cgdseg.data.images import IMAGE_SUFFIXES, BadFile, resize_labels
 from cgdseg.folders.pairing import BINARY, PROBABILITIES, mask_files, photographs, plain_stem, read_sclera
 from cgdseg.folders.submission import SIZE, TOP, TRACKS

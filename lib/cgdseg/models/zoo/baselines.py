@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cgdseg.config.base import Size
+from cgdseg.config import Size
 from cgdseg.models.contract import answered
 
 

@@ -2,10 +2,7 @@
 
 import pandas as pd
 
-from cgdseg.config import systems
-from cgdseg.config.reading import load_config
-from cgdseg.config.schema import Config
-from cgdseg.config.systems import CGDSeg
+from cgdseg.config import CGDSeg, Config, load_config, systems
 from cgdseg.models.cgdseg import CLIP_TEXT_TOWER
 from cgdseg.text import did_you_mean
 

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig
 
-from cgdseg.config.systems import UNet
+from cgdseg.config import UNet
 from cgdseg.models import inspect, registry
 from cgdseg.models.layers import CSSE
 from cgdseg.studies.anatomy import upsampling

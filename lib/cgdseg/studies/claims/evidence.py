@@ -8,8 +8,7 @@ from functools import cache, cached_property
 import pandas as pd
 import torch
 
-from cgdseg.config.reading import load_config
-from cgdseg.config.schema import Config
+from cgdseg.config import Config, load_config
 from cgdseg.data import splits
 from cgdseg.data.manifest import load_manifest
 from cgdseg.models import inspect, registry

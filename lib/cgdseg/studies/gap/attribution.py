@@ -14,8 +14,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 from cgdseg import loops
-from cgdseg.config.base import Size
-from cgdseg.config.schema import Config
+from cgdseg.config import Config, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.data.standins import stand_in_factors
 from cgdseg.eyes import render_eye

@@ -6,7 +6,7 @@ In: tables of scores (an image a row) and of `summaries.mean_scores`. Out: the s
 import numpy as np
 import pandas as pd
 
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import load_splits, select_ids
 from cgdseg.scoring.statistics import Sample, interval

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import default_collate
 
 from cgdseg import paths
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.data.batches import EyeDataset, chosen_augmentation
 from cgdseg.data.cache import open_cache
 from cgdseg.data.manifest import load_manifest, read_csv

@@ -15,8 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cgdseg import loops, paths
-from cgdseg.config.base import Size
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.data.splits import load_splits, select_ids
 from cgdseg.models.contract import BATCH, Predictor, sclera_of

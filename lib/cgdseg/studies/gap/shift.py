@@ -19,9 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cgdseg import loops
-from cgdseg.config.base import Size
-from cgdseg.config.schema import Config
-from cgdseg.config.systems import CGDSeg
+from cgdseg.config import CGDSeg, Config, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.models.contract import BATCH
 from cgdseg.models.inspect import trace

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.models.contract import sclera_of
 from cgdseg.models.inspect import trace

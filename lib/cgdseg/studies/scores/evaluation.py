@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from cgdseg import loops
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.data.cache import PixelCache, open_cache
 from cgdseg.data.manifest import load_manifest
 from cgdseg.data.splits import load_splits, select_ids

@@ -4,7 +4,7 @@ tables of scores, a row an image (`evaluation.Tables`) -> a row a run, part and 
 
 import pandas as pd
 
-from cgdseg.config.schema import Config, Run
+from cgdseg.config import Config, Run
 from cgdseg.scoring.metrics import PIXEL_COUNTS, SCORES, pooled_scores
 from cgdseg.scoring.statistics import subject_means
 from cgdseg.training.runs import trained_runs
