@@ -33,7 +33,7 @@ def scores() -> pd.DataFrame:
 
 def test_all_test_sets_come_first_and_hold_more_people(scores):
     table = tables.differences(scores)
-    assert table.dataset.tolist() == [tables.EVERYTHING, "A", "B"] and table.subjects.tolist() == [16, 8, 8]
+    assert table.dataset.tolist() == [tables.ALL_SETS, "A", "B"] and table.subjects.tolist() == [16, 8, 8]
     assert table.change.tolist() == pytest.approx([0.05] * 3, abs=0.001)
     assert table.p[1] == 2 / 2**8  # the smallest that 8 people can show
     found = readings.read_differences(table)

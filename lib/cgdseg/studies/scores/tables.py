@@ -10,7 +10,7 @@ from cgdseg.scoring.statistics import compare_runs, rank_correlation, seed_sprea
 from cgdseg.scoring.tally import levels_of
 
 BY = ["run", "dataset"]
-EVERYTHING = "all test sets"
+ALL_SETS = "all test sets"
 FEWEST_IMAGES = 3  # images of a person: resampling two says nothing
 IMAGE_FACTORS = {"sclera": "share of sclera", "brightness": "brightness", "blur": "sharpness"}  # "blur" falls with blur
 SCORE_NAMES = {
@@ -105,7 +105,7 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
     test = of_test(scores)
     sets = dict(list(test.groupby("dataset", sort=False)))
     if len(sets) > 1:
-        sets = {EVERYTHING: test.assign(dataset=EVERYTHING)} | sets
+        sets = {ALL_SETS: test.assign(dataset=ALL_SETS)} | sets
     return pd.concat([compare_runs(rows, by="dataset") for rows in sets.values()], ignore_index=True)
 
 
