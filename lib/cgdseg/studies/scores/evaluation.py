@@ -60,7 +60,7 @@ def evaluate_run(cfg: Config, run: Run, truth: Truth) -> Tables:
     found = []
     for part in ("val", "test"):
         ids = list(dict.fromkeys(select_ids(truth.splits, cfg, run.condition, part)))
-        found.append(score_images(cfg, segmenter, pixels, truth, part, ids, named))
+        found.append(score_images(cfg, segmenter, pixels, truth, part, ids, named, cfg.evaluation.batch_size))
     return _stack(found)
 
 
@@ -73,14 +73,23 @@ def evaluate_references(cfg: Config) -> Tables:
     found = []
     for name, predictor in {"release": load_segmenter(), **BASELINES}.items():
         named = dict.fromkeys(["run", "system", "condition"], name)
-        found.append(score_images(cfg, predictor, truth.pixels, truth, "test", ids, named))
+        found.append(
+            score_images(cfg, predictor, truth.pixels, truth, "test", ids, named, at_once=1)
+        )  # as predict sees them
     return _stack(found)
 
 
 def score_images(
-    cfg: Config, predictor: Predictor, pixels: PixelCache, truth: Truth, part: str, ids: list[str], named: dict
+    cfg: Config,
+    predictor: Predictor,
+    pixels: PixelCache,
+    truth: Truth,
+    part: str,
+    ids: list[str],
+    named: dict,
+    at_once: int,
 ) -> Tables:
-    """Score a predictor on images of `pixels`, a batch at a time.
+    """Score a predictor on images of `pixels`, of which it sees `at_once`.
 
     `named` is written into the scores, its run into all tables."""
     table = pd.DataFrame({**named, "part": part, "image_id": ids}).join(truth.about, on="image_id")
@@ -89,7 +98,7 @@ def score_images(
     for start in loops.bar(range(0, len(ids), step), desc=named["run"], leave=False):
         batch = table.iloc[start : start + step]
         images = [pixels.image(image_id) for image_id in batch.image_id]
-        probs = sclera_of(predictor, images, cfg.evaluation.size, step)
+        probs = sclera_of(predictor, images, cfg.evaluation.size, at_once)
         masks = truth.pixels.sclera(batch.image_id)
         tally.add(batch.label.tolist(), probs, masks)  # the one place where every prediction meets its truth
         for label, prob, mask in zip(batch.label, probs, masks, strict=True):
