@@ -16,7 +16,8 @@ from tiny_data import (
 )
 
 from cgdseg import paths
-from cgdseg.data.manifest import FINDINGS, MANIFEST, build_manifest, load_findings, load_manifest, save_manifest
+from cgdseg.data.manifest import MANIFEST, build_manifest, save_manifest
+from cgdseg.data.stored import FINDINGS, load_findings, load_manifest
 
 
 def build(root, layout, domain="real", **settings):

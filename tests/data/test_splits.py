@@ -5,7 +5,8 @@ import pytest
 from tiny_data import make_config
 
 from cgdseg import paths
-from cgdseg.data.splits import load_splits, make_splits, part_ids, save_splits, select_ids
+from cgdseg.data.splits import make_splits, save_splits
+from cgdseg.data.stored import load_splits, part_ids, select_ids
 
 SETS = {"SynCROI": "synthetic", "MASD": "real", "SBVPI": "real"}
 CONDITIONS = {"synthetic": ["SynCROI"], "mixed": ["SynCROI", "MASD", "SBVPI"]}

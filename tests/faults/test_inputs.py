@@ -14,7 +14,8 @@ from cgdseg import paths
 from cgdseg.cli.shared import app
 from cgdseg.data.cache import build_cache
 from cgdseg.data.images import read_image, read_labels
-from cgdseg.data.manifest import build_manifest, load_findings, load_manifest, save_manifest
+from cgdseg.data.manifest import build_manifest, save_manifest
+from cgdseg.data.stored import load_findings, load_manifest
 from cgdseg.figures.html import table_html
 from cgdseg.folders import predict as inference
 from cgdseg.folders import score

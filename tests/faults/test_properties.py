@@ -19,7 +19,7 @@ from tiny_data import SIP, draw_eye
 from cgdseg.config import Config, load_config
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
 from cgdseg.data.layouts import plain
-from cgdseg.data.manifest import read_csv, write_csv
+from cgdseg.data.stored import read_csv, write_csv
 from cgdseg.figures.html import table_html
 from cgdseg.files import write_atomic
 from cgdseg.models import weights

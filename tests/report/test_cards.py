@@ -9,8 +9,9 @@ import pytest
 from cgdseg import paths
 from cgdseg.config import StandIn
 from cgdseg.data.copies import PAIR_COLUMNS
-from cgdseg.data.manifest import load_findings, load_manifest, save_manifest
-from cgdseg.data.splits import load_splits, make_splits
+from cgdseg.data.manifest import save_manifest
+from cgdseg.data.splits import make_splits
+from cgdseg.data.stored import load_findings, load_manifest, load_splits
 from cgdseg.files import write_atomic
 from cgdseg.report import cards
 from cgdseg.report import pages as report

@@ -14,7 +14,7 @@ from cgdseg import paths
 from cgdseg.cli.shared import app
 from cgdseg.config import StandIn
 from cgdseg.data import splits
-from cgdseg.data.manifest import load_manifest
+from cgdseg.data.stored import load_manifest
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.figures import scores as plots

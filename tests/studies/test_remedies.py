@@ -10,7 +10,7 @@ from tiny_data import write_drawn_eyes
 
 from cgdseg import paths
 from cgdseg.config import schema
-from cgdseg.data import cache, manifest, splits
+from cgdseg.data import cache, manifest, splits, stored
 from cgdseg.loops import in_parallel
 from cgdseg.scoring import tally
 from cgdseg.studies.gap import intervals, ladder, remedies, tables, words
@@ -143,7 +143,7 @@ def test_unlabelled_images_are_not_the_tested_ones_where_there_are_others(cfg):
     shown = remedies.load_scored(cfg, segmenter, tested.image_id.tolist()).images
     assert whose == "training" and not {i.tobytes() for i in images} & {i.tobytes() for i in shown}
     alone = cfg.model_copy(update={"conditions": {"synthetic": ("Drawn",)}})
-    splits.save_splits(alone, splits.make_splits(manifest.load_manifest(alone), alone))
+    splits.save_splits(alone, splits.make_splits(stored.load_manifest(alone), alone))
     assert remedies.unlabelled_images(alone, segmenter, "Photos")[1] == "test"
 
 

@@ -17,10 +17,10 @@ from test_loop import COMPARED, streaming, weights, with_training
 from two_processes import build_toy, noting
 
 from cgdseg import paths
-from cgdseg.data import splits
+from cgdseg.data import splits, stored
 from cgdseg.data.batches import EyeDataset
 from cgdseg.data.cache import open_cache
-from cgdseg.data.manifest import load_manifest
+from cgdseg.data.stored import load_manifest
 from cgdseg.models import weights as checkpoints
 from cgdseg.models.registry import build_system
 from cgdseg.models.zoo import unet
@@ -38,7 +38,7 @@ def cases(tiny_config):
     """Configs by name: 7 files train, 5 validate."""
     cfg = tiny_config.model_copy(update={"splits": tiny_config.splits.model_copy(update={"val_fraction": 0.45})})
     splits.save_splits(cfg, splits.make_splits(load_manifest(cfg), cfg))
-    assert [len(splits.part_ids(cfg, "synthetic", part)) for part in ("train", "val")] == [7, 5]
+    assert [len(stored.part_ids(cfg, "synthetic", part)) for part in ("train", "val")] == [7, 5]
     averaged = with_training(streaming(cfg), stream={"synthetic": 21}, ema=0.8)
     unfilled = {"batch_size": 8, "accumulate": 2}  # more than there are to validate
     return {
@@ -102,7 +102,7 @@ def assert_validated_as_by_one(cfg, run, row):
     system = cfg.systems[run.system]
     model = build_system(system).to(memory_format=torch.channels_last)
     checkpoints.load_model(model, weights(cfg, run))
-    dataset = EyeDataset(open_cache(cfg, system.input_size), splits.part_ids(cfg, run.condition, "val"))
+    dataset = EyeDataset(open_cache(cfg, system.input_size), stored.part_ids(cfg, run.condition, "val"))
     accelerator = session.start_accelerator(cfg.training)
     for batch_size in (4, 5):
         settings = cfg.training.model_copy(update={"batch_size": batch_size})

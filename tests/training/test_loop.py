@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from cgdseg.config import StandIn, Training
-from cgdseg.data import cache, splits
+from cgdseg.data import cache, stored
 from cgdseg.data.batches import EpochSampler, RenderedEyes, first_entries
-from cgdseg.data.manifest import load_manifest
+from cgdseg.data.stored import load_manifest
 from cgdseg.models import registry
 from cgdseg.models import weights as checkpoints
 from cgdseg.models.weights import read_run
@@ -74,7 +74,7 @@ def test_a_changed_mask_trains_anew(tiny_config, run, monkeypatch):
 
 
 def test_a_test_only_dataset_changes_no_fingerprint(tiny_config, run, monkeypatch):
-    parts = {part: splits.part_ids(tiny_config, "synthetic", part) for part in ("train", "val")}
+    parts = {part: stored.part_ids(tiny_config, "synthetic", part) for part in ("train", "val")}
     before = loop.training_fingerprint(tiny_config, run, parts)
     manifest = load_manifest(tiny_config)
     manifest.loc[manifest.dataset == "Photos", "mask_sha256"] = "other"

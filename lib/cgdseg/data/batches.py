@@ -12,8 +12,8 @@ from torch.utils.data import Dataset, Sampler
 from cgdseg.config import Config, Run, Training
 from cgdseg.data.augment import reseed, slides_augmentation
 from cgdseg.data.cache import PixelCache, open_cache
-from cgdseg.data.splits import part_ids
 from cgdseg.data.standins import stand_in_factors
+from cgdseg.data.stored import part_ids
 from cgdseg.eyes import render_eye
 
 

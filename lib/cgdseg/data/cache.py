@@ -17,7 +17,7 @@ import pandas as pd
 from cgdseg import paths
 from cgdseg.config import RGB, Config, Dataset, Size
 from cgdseg.data.images import BadFile, load_image, load_labels, resize_image, resize_labels
-from cgdseg.data.manifest import load_manifest
+from cgdseg.data.stored import load_manifest
 from cgdseg.files import folder_atomic, saying_where
 from cgdseg.labels import SCLERA
 from cgdseg.loops import in_parallel

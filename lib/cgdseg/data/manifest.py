@@ -5,7 +5,6 @@ A bad file never stops the run and is never used silently."""
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -18,15 +17,12 @@ from cgdseg.config import RGB, Config, Dataset
 from cgdseg.data.copies import perceptual_hash
 from cgdseg.data.images import BadFile, load_image, load_labels
 from cgdseg.data.layouts import Finding, Pair, read_layout
-from cgdseg.files import write_atomic
+from cgdseg.data.stored import FINDINGS, HASHES, TEXT, write_csv
 from cgdseg.labels import IRIS, PUPIL, SCLERA
 from cgdseg.loops import in_parallel
 
-TEXT = ["image_id", "dataset", "domain", "subject", "eye", "gaze", "part", "image", "mask"]
-HASHES = ["image_sha256", "mask_sha256", "phash"]
 NUMBERS = ["height", "width", "sclera", "brightness", "red", "green", "blue", "blur"]
 MANIFEST = [*TEXT, *NUMBERS, *HASHES, "has_iris"]
-FINDINGS = ["dataset", "file", "reason", "mend", "used"]
 
 
 class MeasuringJob(NamedTuple):
@@ -150,26 +146,6 @@ def save_manifest(cfg: Config, manifest: pd.DataFrame, findings: pd.DataFrame) -
     write_csv(findings, paths.findings_csv(cfg.name))
 
 
-def load_manifest(cfg: Config) -> pd.DataFrame:
-    """The manifest that notebook 01 wrote."""
-    return read_csv(paths.require(paths.manifest_csv(cfg.name), "01_data_audit"), [*TEXT, *HASHES])
-
-
-def load_findings(cfg: Config) -> pd.DataFrame:
-    """The findings that notebook 01 wrote."""
-    return read_csv(paths.require(paths.findings_csv(cfg.name), "01_data_audit"), FINDINGS[:-1])
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table so that `path` is never half a file."""
-    write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
-
-
-def read_csv(path: Path, text: list[str]) -> pd.DataFrame:
-    """Read a table; the columns `text` stay text, whatever they look like ("NA", "001", "1e5")."""
-    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, lineterminator="\n")
-
-
 def _contains(outer: np.ndarray, inner: np.ndarray) -> bool:
     """True when the bounding box of `inner` lies within that of `outer`."""
     (y, x), (v, u) = np.nonzero(outer), np.nonzero(inner)
@@ -197,9 +173,3 @@ def _duplicates(rows: list[dict]) -> list[tuple]:
             mend = f"keep one, this or {other}; two parts of a split must not share it"
             findings.append((row["dataset"], row["image"], "has the same bytes as another image", mend, True))
     return findings
-
-
-def by_dataset(manifest: pd.DataFrame, cfg: Config) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each dataset's rows, in the config's order."""
-    groups = dict(iter(manifest.groupby("dataset")))
-    return ((name, groups[name]) for name in cfg.datasets if name in groups)

@@ -10,10 +10,9 @@ import pandas as pd
 
 from cgdseg import paths
 from cgdseg.config import Config, Splits
-from cgdseg.data.manifest import read_csv, write_csv
+from cgdseg.data.stored import SPLIT_COLUMNS, write_csv
 
 SPLIT_PROTOCOLS = ("subject", "published")
-SPLIT_COLUMNS = ["protocol", "condition", "image_id", "part"]
 KIT_PARTS = {"Training": "train", "Validation": "val"}
 
 
@@ -46,31 +45,6 @@ def make_splits(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
 def save_splits(cfg: Config, splits: pd.DataFrame) -> None:
     """Write splits.csv into the config's cache folder, atomically."""
     write_csv(splits, paths.splits_csv(cfg.name))
-
-
-def load_splits(cfg: Config) -> pd.DataFrame:
-    """The splits that notebook 01 wrote."""
-    return read_csv(paths.require(paths.splits_csv(cfg.name), "01_data_audit"), SPLIT_COLUMNS)
-
-
-def part_ids(cfg: Config, condition: str, part: str, protocol: str | None = None) -> list[str]:
-    """image_ids of one part; in `train` every real image stands cfg.splits.real_repeats times.
-
-    protocol None: the condition's own."""
-    return select_ids(load_splits(cfg), cfg, condition, part, protocol)
-
-
-def select_ids(splits: pd.DataFrame, cfg: Config, condition: str, part: str, protocol: str | None = None) -> list[str]:
-    """`part_ids` of a table at hand."""
-    protocol = protocol or cfg.protocol(condition)
-    wanted = (splits["protocol"] == protocol) & (splits["condition"] == condition) & (splits["part"] == part)
-    ids = splits.loc[wanted, "image_id"].tolist()
-    if not ids:
-        raise ValueError(f"no {part} images for condition {condition} under {protocol}: check the config's conditions")
-    if part != "train":
-        return ids
-    real = [image_id for image_id in ids if cfg.datasets[image_id.split("/")[0]].domain == "real"]
-    return ids + real * (cfg.splits.real_repeats - 1)
 
 
 def _check(groups: dict[str, pd.DataFrame], cfg: Config) -> None:

@@ -13,7 +13,7 @@ from cgdseg.data.augment import SLIDES, apply_one
 from cgdseg.data.copies import ALIKE, BITS, Calibration
 from cgdseg.data.drawing import masks_of, outline
 from cgdseg.data.images import read_image, read_labels, resize_image, resize_labels
-from cgdseg.data.manifest import by_dataset
+from cgdseg.data.stored import by_dataset
 from cgdseg.figures.style import gallery
 
 

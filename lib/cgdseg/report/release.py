@@ -15,7 +15,7 @@ from cgdseg import paths
 from cgdseg.config import RGB, Config, Run
 from cgdseg.data.cache import open_cache
 from cgdseg.data.drawing import outline
-from cgdseg.data.splits import part_ids
+from cgdseg.data.stored import part_ids
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.files import write_atomic

@@ -7,7 +7,7 @@ from cgdseg.config import Config
 from cgdseg.data.audit import exact_duplicates
 from cgdseg.data.cache import PixelCache
 from cgdseg.data.copies import ALIKE, Calibration
-from cgdseg.data.manifest import by_dataset
+from cgdseg.data.stored import by_dataset
 
 
 def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from cgdseg import paths
 from cgdseg.config import Config, Run, System
 from cgdseg.data.cache import open_cache
-from cgdseg.data.splits import part_ids
+from cgdseg.data.stored import part_ids
 from cgdseg.models import inspect
 from cgdseg.models.contract import Predictor
 from cgdseg.models.predictor import load_segmenter

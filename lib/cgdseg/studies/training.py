@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cgdseg.config import Config, Run
-from cgdseg.data.splits import load_splits, select_ids
+from cgdseg.data.stored import load_splits, select_ids
 
 
 def run_parts(cfg: Config, run: Run) -> pd.DataFrame:

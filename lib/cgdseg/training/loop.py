@@ -17,8 +17,7 @@ from cgdseg import loops, paths
 from cgdseg.config import Config, Run, Training
 from cgdseg.data.batches import EyeDataset, training_set
 from cgdseg.data.cache import open_cache
-from cgdseg.data.manifest import load_manifest
-from cgdseg.data.splits import part_ids
+from cgdseg.data.stored import load_manifest, part_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, commit, digest, sha256
 from cgdseg.models.memory import keep_freed_memory

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.data.augment import apply_one
-from cgdseg.data.splits import select_ids
+from cgdseg.data.stored import select_ids
 from cgdseg.folders.pairing import BINARY, PROBABILITIES
 from cgdseg.labels import SCLERA
 from cgdseg.studies.claims.evidence import PAIRS_ON_SLIDES, Evidence, paper_config, slides_splits

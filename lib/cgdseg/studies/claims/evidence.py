@@ -10,7 +10,7 @@ import torch
 
 from cgdseg.config import Config, load_config
 from cgdseg.data import splits
-from cgdseg.data.manifest import load_manifest
+from cgdseg.data.stored import load_manifest
 from cgdseg.models import inspect, registry
 from cgdseg.models.cgdseg import CGDSeg
 from cgdseg.studies.anatomy.cgdseg import paper_size

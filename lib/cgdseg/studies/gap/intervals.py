@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.config import Config, Run
-from cgdseg.data.manifest import load_manifest
-from cgdseg.data.splits import load_splits, select_ids
+from cgdseg.data.stored import load_manifest, load_splits, select_ids
 from cgdseg.scoring.statistics import Sample, interval
 
 FEW = 10  # a generated set in fewer groups has no people: each of its eyes counts for itself

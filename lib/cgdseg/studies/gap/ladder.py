@@ -17,8 +17,7 @@ from cgdseg import paths
 from cgdseg.config import Config, Run
 from cgdseg.data.batches import EyeDataset, chosen_augmentation
 from cgdseg.data.cache import open_cache
-from cgdseg.data.manifest import load_manifest, read_csv
-from cgdseg.data.splits import load_splits, part_ids, select_ids
+from cgdseg.data.stored import load_manifest, load_splits, part_ids, read_csv, select_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, digest
 from cgdseg.loops import in_parallel

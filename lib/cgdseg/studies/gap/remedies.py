@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cgdseg import loops, paths
 from cgdseg.config import Config, Run, Size
 from cgdseg.data.cache import open_cache
-from cgdseg.data.splits import load_splits, select_ids
+from cgdseg.data.stored import load_splits, select_ids
 from cgdseg.models.contract import BATCH, Predictor, sclera_of
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained

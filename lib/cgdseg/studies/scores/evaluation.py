@@ -9,8 +9,7 @@ import pandas as pd
 from cgdseg import loops
 from cgdseg.config import Config, Run
 from cgdseg.data.cache import PixelCache, open_cache
-from cgdseg.data.manifest import load_manifest
-from cgdseg.data.splits import load_splits, select_ids
+from cgdseg.data.stored import load_manifest, load_splits, select_ids
 from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.zoo.baselines import BASELINES
