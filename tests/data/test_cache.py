@@ -1,4 +1,4 @@
-"""Pixel cache, augmentations and dataset: right pixels, right chances, and the same whatever the workers."""
+"""Pixel cache: right pixels, built once, whole or not at all."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Layout readers and the manifest: every pair is found with who and how, every bad file is named and left out."""
+"""The manifest: every bad file is named and left out, and every name survives the CSV."""
 
 import os
 

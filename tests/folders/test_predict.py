@@ -1,4 +1,4 @@
-"""Prediction and scoring of files, by function and by command line."""
+"""Prediction of files, by function and by command line."""
 
 import json
 import shutil

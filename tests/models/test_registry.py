@@ -1,4 +1,4 @@
-"""The contract every system keeps, and CGDSeg's numbers on the slides."""
+"""The contract every system keeps, and the settings that build it."""
 
 from typing import get_args
 

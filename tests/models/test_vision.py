@@ -1,4 +1,4 @@
-"""Encoders: LoRA starts as the frozen model, positions fit the grid, real checkpoint formats load."""
+"""Encoders of patches: positions fit the grid, real checkpoint formats load, images are normalised as asked."""
 
 import pytest
 import torch
