@@ -52,10 +52,9 @@ def test_nothing_changed_runs_nothing(home):
 
 
 def test_lost_weights_are_trained_again(home):
-    """Those and no others."""
-    lost = jobs.make_job(BY_HAND, "smoke")
-    shutil.rmtree(home / "data" / "runs" / lost.cfg.run_id(lost.run))
-    assert [stem for stem in executed(reports(home)) if stem.startswith("03")] == [lost.stem]
+    """To the same bytes, so that nothing that reads them runs again."""
+    shutil.rmtree(home / "data" / "runs")
+    assert executed(reports(home)) == [stem for stem in STEMS if stem.startswith("03")]
 
 
 def test_a_reader_may_run_a_notebook_by_hand(home):

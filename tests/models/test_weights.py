@@ -1,13 +1,17 @@
 """Checkpoints: whole or refused, with the one before as a fallback."""
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from cgdseg.files import write_atomic
 from cgdseg.models.registry import build_system
 from cgdseg.models.weights import (
     KEPT,
     BrokenCheckpoint,
+    content_hash,
     epoch_path,
     load,
     load_model,
@@ -85,3 +89,21 @@ def test_a_model_with_tied_adapters_round_trips(tmp_path, tiny_cgdseg):
 def test_a_checkpoint_of_another_model_is_refused(tiny_cgdseg, tiny_unet):
     with pytest.raises(ValueError, match="fits another model"):
         load_model(build_system(tiny_unet), model_tensors(build_system(tiny_cgdseg)))
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    """A run's card holds the hash of its file: lost weights that are trained again must not look like other ones."""
+    tensors = {name: torch.ones(3) for name in "ab"}
+    for i in range(8):
+        save(tmp_path / f"{i}.safetensors", tensors, {"epoch": 3})
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+def test_files_with_two_keys_are_still_read(tmp_path):
+    tensors, meta = {"a": torch.ones(3)}, {"epoch": 3}
+    header = {"meta": json.dumps(meta), "sha256": content_hash(tensors, meta)}
+    save_file(tensors, tmp_path / "old.safetensors", metadata=header)
+    assert load(tmp_path / "old.safetensors")[1] == meta
+    save_file({"a": torch.zeros(3)}, tmp_path / "old.safetensors", metadata=header)
+    with pytest.raises(BrokenCheckpoint, match="altered"):
+        load(tmp_path / "old.safetensors")

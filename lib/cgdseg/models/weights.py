@@ -36,9 +36,10 @@ def save(path: Path, tensors: dict[str, Tensor], meta: dict) -> str:
     """Write tensors and JSON-able meta; return their hash, which the file also carries."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     meta = json.loads(json.dumps(meta))
-    header = {"meta": json.dumps(meta), "sha256": content_hash(tensors, meta)}
+    content = content_hash(tensors, meta)
+    header = {"about": json.dumps({"meta": meta, "sha256": content})}  # safetensors writes several keys in any order
     write_atomic(path, lambda part: _save_file(part, tensors, header))
-    return header["sha256"]
+    return content
 
 
 def _save_file(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
@@ -56,7 +57,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  the file may go away
-        meta, expected = json.loads(header["meta"]), header["sha256"]
+        about = json.loads(header["about"]) if "about" in header else header | {"meta": json.loads(header["meta"])}
+        meta, expected = about["meta"], about["sha256"]  # "meta" and "sha256" apart: files from before they were one
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise BrokenCheckpoint(f"{path} is not a whole checkpoint: {error}") from None
     if content_hash(tensors, meta) != expected:
