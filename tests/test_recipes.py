@@ -7,6 +7,7 @@ import yaml
 
 from cgdseg import paths
 from cgdseg.config import load_config
+from cgdseg.hashes import closure
 
 TEXT = (paths.ROOT / "CONTRIBUTING.md").read_text()
 BLOCKS = re.findall(r"```yaml\n# (\S+)\n(.*?)```", TEXT, flags=re.S)
@@ -40,3 +41,16 @@ def test_recipes_are_short_and_name_what_is_there():
         assert len(lines) <= 10, lines[0]
     named = set(re.findall(r"`((?:lib|tests|notebooks)/[\w/.]+)`", RECIPES))
     assert named and not [word for word in named if not (paths.ROOT / word).exists()]
+
+
+def test_the_method_is_read_in_an_hour():
+    """The README's seven files: at most 1,000 lines, and nothing below them knows of notebooks and what they show."""
+    section = (paths.ROOT / "README.md").read_text().split("## Read the library in an hour")[1]
+    files = [paths.ROOT / name for name in re.findall(r"\]\((lib/cgdseg/[\w/]+\.py)\)", section)]
+    assert len(files) == 7 and sum(len(path.read_text().splitlines()) for path in files) <= 1000
+    known = {path.relative_to(paths.LIB / "cgdseg").parts[0] for file in files for path in closure(module(file))}
+    assert not known & {"report", "studies", "figures", "folders", "cli"}
+
+
+def module(path) -> str:
+    return ".".join(path.relative_to(paths.LIB).with_suffix("").parts)
