@@ -1,6 +1,6 @@
 """Draw the library from its imports: python .ci/architecture.py -> reports/architecture.svg.
 
-A box a module, a line an import that no longer way already says; everything points down. The README shows it."""
+A box a room or a module of the root, a line an import that no longer way already says; everything points down."""
 
 import hashlib
 from pathlib import Path
@@ -12,20 +12,20 @@ from cgdseg.hashes import imported
 from cgdseg.paths import LIB, ROOT
 
 TARGET = ROOT / "reports" / "architecture.svg"
-COLOURS = {"eyes": "#f3d9b1", "data": "#cfe8cf", "systems": "#cfe0f3", "plots": "#ecd5ec", "cli": "#e3e3e3"}
+COLOURS = {"eyes": "#f3d9b1", "data": "#cfe8cf", "models": "#cfe0f3", "training": "#cfe0f3", "figures": "#ecd5ec"}
 
 
-def module(path: Path) -> str:
-    """cgdseg/data/audit.py -> data: a package is one box."""
+def box(path: Path) -> str:
+    """cgdseg/data/audit.py -> data; cgdseg/files.py -> files."""
     return path.relative_to(LIB / "cgdseg").with_suffix("").parts[0]
 
 
 def graph() -> nx.DiGraph:
     """Who imports whom, without what follows from the rest."""
-    files = [path for path in sorted(LIB.glob("cgdseg/**/*.py")) if module(path) != "__init__"]
+    files = [path for path in sorted(LIB.glob("cgdseg/**/*.py")) if box(path) != "__init__"]
     whole = nx.DiGraph()
-    whole.add_nodes_from(map(module, files))
-    edges = {(module(path), module(other)) for path in files for other in imported(path)}
+    whole.add_nodes_from(map(box, files))
+    edges = {(box(path), box(other)) for path in files for other in imported(path)}
     whole.add_edges_from(sorted(edge for edge in edges if edge[0] != edge[1] and "__init__" not in edge))
     return nx.transitive_reduction(whole)
 
