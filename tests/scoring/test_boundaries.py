@@ -99,3 +99,11 @@ def test_outside_the_picture_is_background():
 def test_sizes_must_agree():
     with pytest.raises(ValueError, match="resize one of them"):
         border_scores(np.ones((2, 2), bool), np.ones((2, 3), bool))
+
+
+def test_distances_are_roots_of_whole_numbers():
+    """To the last bit: in float32 they would hang on where in memory a picture lies."""
+    rng = np.random.default_rng(0)
+    masks = [rng.random((60, 80)) < share for share in (0.01, 0.02)]
+    for distances in border_distances(*masks):
+        assert distances.dtype == np.float64 and np.array_equal(distances, np.sqrt(np.rint(distances**2)))

@@ -37,7 +37,12 @@ def border_distances(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarr
     to_predicted, to_truth = (
         cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for edge in edges
     )
-    return to_truth[edges[0]], to_predicted[edges[1]]
+    return _exact(to_truth[edges[0]]), _exact(to_predicted[edges[1]])
+
+
+def _exact(distances: np.ndarray) -> np.ndarray:
+    """Squares of distances between pixels are whole numbers; OpenCV's roots differ in their last bits by run."""
+    return np.sqrt(np.rint(distances.astype(float) ** 2))
 
 
 def border_scores(predicted: np.ndarray, truth: np.ndarray, tolerances: Iterable[float] = TOLERANCES) -> dict:
