@@ -4,7 +4,7 @@ The edges are receipts: small JSON files that the runner writes when a notebook 
 SHA-256 of everything it wrote. Data and checkpoints are no outputs here, because Snakemake deletes the outputs of a job
 before it starts, and an interrupted training could never resume. `recipe` hashes the notebook's text, the library code
 it depends on, its parameters and its settings: a job runs again when one of them changes. What there is to run, and
-after what, stands in cgdseg.report.series."""
+after what, stands in cgdseg.report.notebooks."""
 
 import os
 import re
@@ -86,17 +86,17 @@ for job in JOBS:
         name:
             re.sub(r"\W", "_", job.stem)
         input:
-            [receipt(other) for other in JOBS if other.notebook.stem in job.stage.after],
-            [ENCODER] if job.stage.encoders and cfg.text_encoders(job.run) else [],
+            [receipt(other) for other in JOBS if other.notebook.stem in job.entry.after],
+            [ENCODER] if job.entry.encoders and cfg.text_encoders(job.run) else [],
         output:
             receipt(job),
         params:
             recipe=job.recipe(),
             words=job.words(),
         threads: cfg.training.n_threads if job.run else 1
-        priority: job.stage.priority
+        priority: job.entry.priority
         resources:
-            runtime=job.stage.minutes,
-            gpu=int(config.get("gpu", 0)) if job.stage.gpu else 0,
+            runtime=job.entry.minutes,
+            gpu=int(config.get("gpu", 0)) if job.entry.gpu else 0,
         shell:
             RUN

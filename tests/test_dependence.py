@@ -7,7 +7,7 @@ import pytest
 from cgdseg.config import load_config
 from cgdseg.hashes import code_digest, depends_on
 from cgdseg.paths import LIB, NOTEBOOKS
-from cgdseg.report.series import SERIES
+from cgdseg.report.notebooks import SERIES
 
 DEMO = load_config("demo")
 NETWORK = '''"""A network."""

@@ -13,7 +13,7 @@ from cgdseg.paths import LIB, NOTEBOOKS
 HOUSE = LIB / "cgdseg"
 FILES = {".".join(path.relative_to(HOUSE).with_suffix("").parts): path for path in sorted(HOUSE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
-OF_A_SYSTEM = {"build", "parts", "offline", "without_weights", "beside", "shaped_by"}  # `registry` asks for these
+OF_A_SYSTEM = {"build", "parts", "offline", "without_weights", "beside"}  # `registry` asks for these
 SHOW = ("figures.", "cli.")  # a figure or a command may have the name of what it draws or calls
 SETTINGS = "config.systems"  # its classes have the names of the networks' own
 LISTED = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?:\(.*?\))?`")

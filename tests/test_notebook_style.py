@@ -8,7 +8,7 @@ import pytest
 
 from cgdseg import paths
 from cgdseg.paths import NOTEBOOKS
-from cgdseg.report import jobs, series
+from cgdseg.report import jobs, notebooks
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 ABSOLUTE = re.compile(r"""(?:^|[\s"'(=`])(?:/(?:home|root|tmp|Users|mnt|work|opt|usr|var)/|[A-Z]:\\)""", flags=re.M)
@@ -99,16 +99,16 @@ def test_ends_by_proving_something(path):
 
 def test_every_notebook_says_what_it_reads():
     """Declared once: its rule, its place on the index and what makes it run again follow from SERIES."""
-    unsaid = {path.stem for path in FILES} ^ set(series.SERIES)
-    assert not unsaid, f"{unsaid}: SERIES in lib/cgdseg/report/series.py must hold every notebook, and no other"
-    assert list(series.SERIES) == sorted(series.SERIES)
-    for name, notebook in series.SERIES.items():
-        assert set(notebook.after) <= set(list(series.SERIES)[: list(series.SERIES).index(name)])
-    series.check_series()
+    unsaid = {path.stem for path in FILES} ^ set(notebooks.SERIES)
+    assert not unsaid, f"{unsaid}: SERIES in lib/cgdseg/report/notebooks.py must hold every notebook, and no other"
+    assert list(notebooks.SERIES) == sorted(notebooks.SERIES)
+    for name, notebook in notebooks.SERIES.items():
+        assert set(notebook.after) <= set(list(notebooks.SERIES)[: list(notebooks.SERIES).index(name)])
+    notebooks.check_series()
 
 
 def test_a_notebook_that_nothing_runs_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path)
     (tmp_path / "07_toy.ipynb").touch()
     with pytest.raises(ValueError, match="nothing runs 07_toy: declare it in SERIES"):
-        series.check_series()
+        notebooks.check_series()

@@ -28,8 +28,8 @@ from cgdseg.report import index as site
 from cgdseg.report import jobs, pages, runner
 from cgdseg.report.outputs import Outputs
 from cgdseg.training import resume
+from cgdseg.training.objectives import Segmentation
 from cgdseg.training.session import new_learner, start_accelerator
-from cgdseg.training.stages import Segmentation
 
 NOBODY = 65534
 AS_ROOT = os.geteuid() == 0 and shutil.which("mount") is not None

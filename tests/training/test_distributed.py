@@ -25,9 +25,9 @@ from cgdseg.models import weights as checkpoints
 from cgdseg.models.registry import build_system
 from cgdseg.models.zoo import unet
 from cgdseg.training import loop, session
+from cgdseg.training.objectives import Segmentation
 from cgdseg.training.resume import read_history
 from cgdseg.training.runs import run_folder
-from cgdseg.training.stages import Segmentation
 
 SCORES = ["val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled"]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -107,6 +107,6 @@ def assert_validated_as_by_one(cfg, run, row):
     for batch_size in (4, 5):
         settings = cfg.training.model_copy(update={"batch_size": batch_size})
         loader = session.make_loader(accelerator, dataset, settings)
-        stage = Segmentation(system, settings)
-        alone = session.validate(SimpleNamespace(accelerator=accelerator, stage=stage), model, loader)
+        objective = Segmentation(system, settings)
+        alone = session.validate(SimpleNamespace(accelerator=accelerator, objective=objective), model, loader)
         assert [alone[key] for key in SCORES] == pytest.approx([row[key] for key in SCORES], rel=1e-6)

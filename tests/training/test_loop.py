@@ -21,9 +21,9 @@ from cgdseg.studies import training as tables
 from cgdseg.training import loop
 from cgdseg.training import session as training_session
 from cgdseg.training.loop import train
+from cgdseg.training.objectives import Segmentation
 from cgdseg.training.runs import run_folder
 from cgdseg.training.session import optimizer_for
-from cgdseg.training.stages import Segmentation
 
 COMPARED = ["epoch", "train_loss", "val_loss", "val_f1", "val_iou", "val_mae", "val_f1_pooled", "lr"]
 
@@ -182,9 +182,9 @@ def test_gradients_that_overflow_skip_a_step(tiny_unet, monkeypatch):
     accelerator = training_session.start_accelerator(settings)
     monkeypatch.setattr(accelerator.state, "_mixed_precision", "fp16")
     accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", init_scale=2.0**40)
-    stage = Segmentation(tiny_unet, settings)
-    learner = training_session.new_learner(accelerator, stage, settings, seed=0)
-    session = training_session.open_session(accelerator, learner, stage, settings)
+    objective = Segmentation(tiny_unet, settings)
+    learner = training_session.new_learner(accelerator, objective, settings, seed=0)
+    session = training_session.open_session(accelerator, learner, objective, settings)
     batch = {"images": torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8), "labels": torch.ones(2, 32, 48)}
     before = learner.model.head.weight.detach().clone()
     for step in range(60):
@@ -276,12 +276,12 @@ def test_streaming_needs_a_stand_in(tiny_config, run):
 
 def test_each_class_learns_its_own_map(tiny_config, tiny_unet):
     labels = torch.tensor([[[0, 1], [2, 3]]])
-    stage = Segmentation(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}), Training())
-    masks = stage.masks({"labels": labels})
+    objective = Segmentation(tiny_unet.model_copy(update={"classes": ("sclera", "iris", "pupil")}), Training())
+    masks = objective.masks({"labels": labels})
     assert masks.shape == (1, 3, 2, 2) and masks.sum() == 3
     assert [masks[0, k].nonzero().tolist() for k in range(3)] == [[[0, 1]], [[1, 0]], [[1, 1]]]
     batch = {"images": torch.randint(256, (1, 3, 32, 48), dtype=torch.uint8)}
-    assert stage.forward(stage.build(), batch).shape == (1, 3, 32, 48)
+    assert objective.forward(objective.build(), batch).shape == (1, 3, 32, 48)
 
 
 def test_damaged_weights_are_trained_again_and_an_old_run_is_kept_aside(tiny_config, run):

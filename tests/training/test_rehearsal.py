@@ -10,8 +10,8 @@ from cgdseg.cli.shared import app
 from cgdseg.config import load_config
 from cgdseg.models.inspect import parameter_counts
 from cgdseg.training import rehearsal, session
+from cgdseg.training.objectives import Segmentation
 from cgdseg.training.rehearsal import rehearse
-from cgdseg.training.stages import Segmentation
 
 
 def changed(cfg, **changes):

@@ -27,11 +27,11 @@ def reports(
 ):
     """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
     from cgdseg.files import lock
-    from cgdseg.report import index, jobs, runner, series
+    from cgdseg.report import index, jobs, notebooks, runner
 
     with one_line_errors():
         cfg = load_config(config)
-        series.check_series()
+        notebooks.check_series()
         folder = paths.report_dir(cfg.name)
         with lock(folder / ".lock", paths.short(folder)):
             for stem, reason in jobs.sweep(cfg).items():

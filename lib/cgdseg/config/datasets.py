@@ -13,7 +13,7 @@ from cgdseg.config.base import RGB, Part, Settings, Size
 class StandIn(Settings):
     """Rendered eyes that take the place of a dataset nobody may redistribute."""
 
-    look: str  # a name in cgdseg.eyes.LOOKS
+    look: str  # a name in cgdseg.eyes.looks.LOOKS
     n_images: PositiveInt
     n_subjects: PositiveInt = 1
     seed: int = 0

@@ -1,6 +1,6 @@
-"""Configs: a YAML file in configs/ becomes one frozen, validated model.
+"""What a config holds: datasets, conditions, systems, and how they are split, trained on and scored.
 
-load_config("demo") -> Config. An unknown key, a wrong type or a missing file is an error that names the file."""
+Config(**settings) -> one frozen, validated model; its methods say what follows from them, such as its trainings."""
 
 import difflib
 import itertools

@@ -54,9 +54,9 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
         if dataset.stand_in:
             mend = "run notebooks/01_data_audit.ipynb, which renders its stand-in"
         raise FileNotFoundError(f"dataset {name} has no folder {root}: {mend}")
-    reader: Callable[[Path], Iterable] = READERS.get(dataset.layout) or partial(
-        plain, images=dataset.images, masks=dataset.masks, person=dataset.person
-    )
+    reader: Callable[[Path], Iterable] = READERS[dataset.layout]
+    if dataset.layout == "plain":
+        reader = partial(plain, images=dataset.images, masks=dataset.masks, person=dataset.person)
     pairs, findings = [], []
     for found in reader(root):
         if isinstance(found, Finding):
@@ -210,7 +210,7 @@ def plain(
     yield from _strays(root, rest, stems)
 
 
-READERS = {"syncroi": syncroi, "sbvpi": sbvpi, "masd": masd, "mobius": mobius, "smd": smd, "sld": sld}
+READERS = {"plain": plain, "syncroi": syncroi, "sbvpi": sbvpi, "masd": masd, "mobius": mobius, "smd": smd, "sld": sld}
 
 
 def _two_trees(root: Path, name: re.Pattern | None, shape: str) -> PairsAndFindings:

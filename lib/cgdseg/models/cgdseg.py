@@ -15,7 +15,7 @@ CLIP_TEXT_TOWER = 63_428_096  # CLIPTextModelWithProjection of ViT-B/32; it runs
 
 
 class CGDSeg(nn.Module):
-    """The five stages of slide "Five-Stage Pipeline"."""
+    """The five stages of slide "Five-Stage Pipeline": S1 backbone, S2 grounding, S3 pyramid, S4 decoder, S5 head."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How text reaches the patches: a module for each value of `grounding` in the config.
+"""How text reaches the patches: the module that each value of `grounding` in the config stands for.
 
 patches (B, C, h, w) -> (B, out_channels, h, w). Text comes as cached vectors, keys (K, D): no tower runs here."""
 

@@ -1,1 +1,1 @@
-"""What a notebook leaves behind and how it is shown: outputs and origin, stages and jobs, runner, pages and index."""
+"""What a notebook leaves behind and how it is shown: outputs, origin and cards; jobs and runner; pages and index."""

@@ -1,4 +1,4 @@
-"""Which notebooks there are, what each depends on, and whether its last run still stands.
+"""One run of a notebook: what it depends on, and whether what it left still stands.
 
 make_job("03_training", "demo", {"SYSTEM": "cgdseg", ...}) -> Job, checked as far as possible before a kernel starts.
 Its receipt (reports/<config>/notebooks/<stem>.json) names the recipe, what was read and the SHA-256 of its outputs."""
@@ -15,8 +15,8 @@ from typing import Any
 from cgdseg import paths
 from cgdseg.config import Config, Run, config_path, load_config
 from cgdseg.hashes import depends_on, digest, sha256
+from cgdseg.report.notebooks import SERIES, Notebook
 from cgdseg.report.outputs import located, portable
-from cgdseg.report.series import SERIES, Notebook
 from cgdseg.text import did_you_mean
 
 RUN_PARAMETERS = ("SYSTEM", "CONDITION", "SEED")  # a notebook that has all three is about one training
@@ -40,7 +40,7 @@ class Job:
         return self.cfg.run(*(self.values[name] for name in RUN_PARAMETERS))
 
     @property
-    def stage(self) -> Notebook:
+    def entry(self) -> Notebook:
         """What the series says of the notebook; of one that it does not name, nothing is known."""
         return SERIES.get(self.notebook.stem, Notebook())
 
@@ -70,18 +70,18 @@ class Job:
 
     def recipe(self) -> dict[str, str]:
         """Everything that shapes the result, apart from the data it reads."""
-        modules = sorted({module for system in self.stage.systems(self.cfg, self.run) for module in system.modules()})
+        modules = sorted({module for system in self.entry.systems(self.cfg, self.run) for module in system.modules()})
         return {
             "notebook": text_digest(self.notebook),
             "code": digest([sha256(path) for path in depends_on([self.notebook, *modules])]),
-            "settings": digest(self.stage.settings(self.cfg, self.run)),
+            "settings": digest(self.entry.settings(self.cfg, self.run)),
             "parameters": digest(self.values),
         }
 
     def reads(self) -> dict[str, str] | None:
-        if self.stage.reads is None:
+        if self.entry.reads is None:
             return None
-        return {portable(path): sha256(path) if path.is_file() else "missing" for path in self.stage.reads(self.cfg)}
+        return {portable(path): sha256(path) if path.is_file() else "missing" for path in self.entry.reads(self.cfg)}
 
     def why(self) -> str | None:
         """The reason to run, in words; None where the executed notebook still stands."""

@@ -1,1 +1,1 @@
-"""Training: losses, the loop and its session, what a stage learns, how it resumes, and what is left of a run."""
+"""Training: losses, the loop and its session, what an objective learns, how it resumes, and what is left of a run."""

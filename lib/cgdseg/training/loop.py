@@ -1,4 +1,4 @@
-"""The training loop: any stage, one process or many (torchrun), CPU or CUDA, killed and resumed at any time.
+"""The training loop: any objective, one process or many (torchrun), CPU or CUDA, killed and resumed at any time.
 
 train(cfg, run) reads the splits and the pixel cache and writes data/runs/<run id>/:
 best.safetensors, history.jsonl, run.json and, until finished, checkpoints/."""
@@ -21,6 +21,7 @@ from cgdseg.data.stored import load_manifest, part_ids
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest, commit, digest, sha256
 from cgdseg.models.memory import keep_freed_memory
+from cgdseg.training.objectives import Objective, Segmentation
 from cgdseg.training.resume import Progress, is_finished, put_aside, read_history, resume, save_progress, sole_trainer
 from cgdseg.training.session import (
     Session,
@@ -31,7 +32,6 @@ from cgdseg.training.session import (
     train_step,
     validate,
 )
-from cgdseg.training.stages import Segmentation, Stage
 
 
 def training_fingerprint(cfg: Config, run: Run, parts: dict[str, list[str]]) -> str:
@@ -52,7 +52,7 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
     cache = open_cache(cfg, system.input_size)
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
     task = Task(
-        stage=Segmentation(system, cfg.training),
+        objective=Segmentation(system, cfg.training),
         settings=cfg.training,
         seed=run.seed,
         training_set=training_set(cfg, run, cache, parts["train"]),
@@ -69,20 +69,22 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
 class Task:
     """All that `learn` needs: what is learned from which entries, and what is written where."""
 
-    stage: Stage
+    objective: Objective
     settings: Training
     seed: int
     training_set: Dataset  # with set_epoch
-    validation_set: (
-        Dataset  # the same in every epoch: it has no set_epoch, which Accelerate would call by its own count
-    )
+    validation_set: Dataset  # without set_epoch, which Accelerate would call by a count of its own
     folder: Path
     fingerprint: str  # of all that the trained weights depend on
     card: dict  # what run.json says beside it
 
+    def __post_init__(self) -> None:
+        if "run_id" not in self.card:
+            raise ValueError("the card of a task must hold its run_id: a finished run is known by it")
+
 
 def learn(task: Task, stop_after: int | None = None) -> pd.DataFrame:
-    """Train any stage to its end: best.safetensors, history.jsonl and run.json in its folder, and the history.
+    """Train any objective to its end: best.safetensors, history.jsonl and run.json in its folder, and the history.
 
     Finished and unchanged: nothing is trained. Interrupted: resumes at the last whole checkpoint.
     Raises Busy, which names the owner, while another process trains in the same folder."""
@@ -94,17 +96,17 @@ def learn(task: Task, stop_after: int | None = None) -> pd.DataFrame:
         accelerator = start_accelerator(task.settings)
         loader = make_loader(accelerator, task.training_set, task.settings, task.seed)
         val_loader = make_loader(accelerator, task.validation_set, task.settings)
-        learner = new_learner(accelerator, task.stage, task.settings, task.seed)
-        offline = task.stage.offline(learner.model)
+        learner = new_learner(accelerator, task.objective, task.settings, task.seed)
+        offline = task.objective.offline(learner.model)
         if accelerator.is_main_process:
             put_aside(task.folder, task.fingerprint)
         accelerator.wait_for_everyone()
-        progress = resume(task.folder, learner, task.stage.best_by)
+        progress = resume(task.folder, learner, task.objective.best_by)
         if len(set(gather_object([progress.epoch]))) > 1:
             raise ValueError(
                 f"the processes found different checkpoints in {task.folder}: put data/ on a disk that all share"
             )
-        session = open_session(accelerator, learner, task.stage, task.settings)
+        session = open_session(accelerator, learner, task.objective, task.settings)
         if accelerator.scaler and progress.scaler:
             accelerator.scaler.load_state_dict(progress.scaler)
         with _bar(session, len(loader), progress) as bar:

@@ -1,6 +1,6 @@
 """A rehearsal of one training: its recipe at full size, without its data, downloads or files.
 
-rehearse(cfg, run) -> what the first steps cost and gave; describe(result) -> the lines that say so."""
+rehearse(cfg, run) -> what the first steps cost and gave; rehearsal_lines(result) -> the lines that say so."""
 
 import resource
 import sys
@@ -14,8 +14,8 @@ from cgdseg.data.batches import RenderedEyes
 from cgdseg.models.inspect import parameter_counts
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.registry import without_weights
+from cgdseg.training.objectives import Segmentation
 from cgdseg.training.session import make_loader, new_learner, open_session, start_accelerator, train_step
-from cgdseg.training.stages import Segmentation
 
 REHEARSED_STEPS = 2  # the first also warms up
 ANY_LOOK = StandIn(look="randomised", n_images=1)  # for datasets that have no look of their own
@@ -33,9 +33,9 @@ def rehearse(cfg: Config, run: Run) -> dict[str, object]:
     system = without_weights(system)
     accelerator = start_accelerator(settings)
     loader = make_loader(accelerator, RenderedEyes(cfg, run), settings, run.seed)
-    stage = Segmentation(system, settings)
-    learner = new_learner(accelerator, stage, settings, run.seed)
-    session = open_session(accelerator, learner, stage, settings)
+    objective = Segmentation(system, settings)
+    learner = new_learner(accelerator, objective, settings, run.seed)
+    session = open_session(accelerator, learner, objective, settings)
     first_rates = learner.scheduler.get_last_lr()
 
     session.model.train()

@@ -1,7 +1,7 @@
 """How far a training has come, to disk and back.
 
 save_progress(folder, mark, learner, progress, is_best) writes checkpoints/epoch-<n>.safetensors, best.safetensors and
-history.jsonl; resume(folder, learner) puts the newest whole checkpoint back; read_run(folder) says what is done."""
+history.jsonl; resume(folder, learner) puts the newest whole checkpoint back; is_finished says whether all is done."""
 
 import contextlib
 import json
@@ -50,7 +50,7 @@ class Progress:
     epoch: int = 0  # finished epochs
     history: list[dict] = field(default_factory=list)
     scaler: dict | None = None  # of mixed precision in fp16
-    best_by: str = "val_f1"  # the column that says which epoch is best (`Stage.best_by`)
+    best_by: str = "val_f1"  # the column that says which epoch is best (`Objective.best_by`)
 
     def is_over(self, settings: Training) -> bool:
         """Whether all epochs are done, or the last `patience` of them brought nothing better."""

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from cgdseg.config import Training
 from cgdseg.data.batches import EpochSampler
+from cgdseg.training.objectives import Objective
 from cgdseg.training.resume import Learner
-from cgdseg.training.stages import Stage
 
 
 def optimizer_for(model: nn.Module, settings: Training) -> torch.optim.AdamW:
@@ -37,7 +37,7 @@ def averaged_model(model: nn.Module, settings: Training) -> AveragedModel | None
 class Session:
     """A learner on its devices: what Accelerate wraps around its model and its optimizer."""
 
-    stage: Stage
+    objective: Objective
     settings: Training
     accelerator: Accelerator
     learner: Learner
@@ -67,11 +67,11 @@ def start_accelerator(settings: Training) -> Accelerator:
     return accelerator
 
 
-def new_learner(accelerator: Accelerator, stage: Stage, settings: Training, seed: int) -> Learner:
-    """The untrained model of a stage, the same in every process, with its optimizer and schedule."""
+def new_learner(accelerator: Accelerator, objective: Objective, settings: Training, seed: int) -> Learner:
+    """The untrained model of an objective, the same in every process, with its optimizer and schedule."""
     torch.manual_seed(seed)
     with accelerator.main_process_first():  # which makes or downloads what others then find
-        model = stage.build().to(memory_format=torch.channels_last)  # faster, most of all in half precision
+        model = objective.build().to(memory_format=torch.channels_last)  # faster, most of all in half precision
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         # batch statistics of the global batch; torch has this for CUDA only, so that on CPUs (gloo) each process
         # normalises its own share of the batch, and trains a little differently from a single process
@@ -81,11 +81,11 @@ def new_learner(accelerator: Accelerator, stage: Stage, settings: Training, seed
     return Learner(model, averaged_model(model, settings), optimizer, scheduler)
 
 
-def open_session(accelerator: Accelerator, learner: Learner, stage: Stage, settings: Training) -> Session:
+def open_session(accelerator: Accelerator, learner: Learner, objective: Objective, settings: Training) -> Session:
     """Put a learner, resumed or new, where it learns."""
     model, optimizer = accelerator.prepare(learner.model, learner.optimizer)
     learner.kept.to(accelerator.device)
-    return Session(stage, settings, accelerator, learner, model, optimizer)
+    return Session(objective, settings, accelerator, learner, model, optimizer)
 
 
 def make_loader(accelerator, dataset: Dataset, settings: Training, seed: int | None = None) -> DataLoader:
@@ -117,8 +117,8 @@ def train_step(session: Session, batch: dict[str, Tensor], title: str) -> Tensor
     accelerator, settings, learner = session.accelerator, session.settings, session.learner
     with accelerator.accumulate(session.model):
         with accelerator.autocast():
-            outputs = session.stage.forward(session.model, batch)
-        loss = session.stage.loss(outputs, batch, session.over_processes)
+            outputs = session.objective.forward(session.model, batch)
+        loss = session.objective.loss(outputs, batch, session.over_processes)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} in {title}: lower training.lr or use precision: no; "
@@ -136,12 +136,12 @@ def train_step(session: Session, batch: dict[str, Tensor], title: str) -> Tensor
 
 @torch.no_grad()
 def validate(session: Session, model: nn.Module, loader: DataLoader) -> dict[str, float]:
-    """The stage's scores of a model over all entries, each counted once whichever process saw it."""
+    """The objective's scores of a model over all entries, each counted once whichever process saw it."""
     model.eval()
     measured = []
     for batch in loader:
         with session.accelerator.autocast():
-            outputs = session.stage.forward(model, batch)
-        found = session.stage.measure(outputs, batch)
+            outputs = session.objective.forward(model, batch)
+        found = session.objective.measure(outputs, batch)
         measured.append(session.accelerator.gather_for_metrics(found))  # without what filled the last batch
-    return session.stage.scores(*map(torch.cat, zip(*measured, strict=True)))
+    return session.objective.scores(*map(torch.cat, zip(*measured, strict=True)))

@@ -28,9 +28,9 @@ from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.models.weights import read_run
 from cgdseg.scoring.metrics import count_pixels, scores
 from cgdseg.scoring.statistics import Sample, interval
+from cgdseg.training.objectives import Segmentation
 from cgdseg.training.runs import segmenter_of
 from cgdseg.training.session import new_learner, open_session, start_accelerator, train_step
-from cgdseg.training.stages import Segmentation
 
 REAL_SHARE = 0.5  # of every batch, as soon as there are real people
 
@@ -122,10 +122,10 @@ def train_on(cfg: Config, run: Run, folder: Path, rung: Rung) -> Segmenter:
         open_cache(cfg, system.input_size), [*source, *rung.image_ids], chosen_augmentation(settings, rung.seed)
     )
     accelerator = start_accelerator(settings)
-    stage = Segmentation(system, settings)
-    learner = new_learner(accelerator, stage, settings, rung.seed)
+    objective = Segmentation(system, settings)
+    learner = new_learner(accelerator, objective, settings, rung.seed)
     weights.load_model(learner.model, weights.model_tensors(trained))
-    session = open_session(accelerator, learner, stage, settings)
+    session = open_session(accelerator, learner, objective, settings)
     session.model.train()
     for step in range(cfg.gap.steps):
         eyes.set_epoch(step)

@@ -1,6 +1,6 @@
 """What a training learns: its network, what a batch is to it, the loss it meets, and the score that picks an epoch.
 
-The loop knows no more than a Stage says, so that every stage has its checkpoints, mixed precision and processes."""
+The loop knows no more than an Objective says: every one has its checkpoints, mixed precision and processes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from cgdseg.training.losses import dice_bce, dice_bce_of_sums, pixel_sums
 Batch = dict[str, Tensor]
 
 
-class Stage(ABC):
+class Objective(ABC):
     """A task for the loop."""
 
     best_by: ClassVar[str]  # the column of the history whose highest value picks the weights that are kept
@@ -50,7 +50,7 @@ class Stage(ABC):
 
 
 @dataclass(frozen=True)
-class Segmentation(Stage):
+class Segmentation(Objective):
     """Masks of an eye's parts by Dice and BCE (slide "Loss Function"); the best epoch by the sclera's mean F1."""
 
     system: System

@@ -1,4 +1,4 @@
-"""Another stage in the common loop: contrast of two views, without a mask, a class or an eye in it."""
+"""Another objective in the common loop: contrast of two views, without a mask, a class or an eye in it."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from cgdseg.config import Training
 from cgdseg.models import weights
 from cgdseg.training.loop import Task, learn
-from cgdseg.training.stages import Stage
+from cgdseg.training.objectives import Objective
 
 
 class Pairs(Dataset):
@@ -38,7 +38,7 @@ class Pairs(Dataset):
 
 
 @dataclass(frozen=True)
-class Contrast(Stage):
+class Contrast(Objective):
     """InfoNCE between the views; the best epoch by the share of things whose views find each other."""
 
     best_by: ClassVar[str] = "val_retrieved"
@@ -67,7 +67,7 @@ class Contrast(Stage):
 def task(tmp_path):
     settings = Training(epochs=4, batch_size=16, lr=0.05, weight_decay=0)
     about = {"training_set": Pairs(64, 0), "validation_set": list(Pairs(64, 1)), "card": {"run_id": "toy"}}
-    return Task(stage=Contrast(), settings=settings, seed=3, folder=tmp_path / "toy", fingerprint="one", **about)
+    return Task(objective=Contrast(), settings=settings, seed=3, folder=tmp_path / "toy", fingerprint="one", **about)
 
 
 def test_another_stage_learns_and_keeps_its_own_best(task):
@@ -95,6 +95,12 @@ def test_a_score_may_be_negative(task):
         def scores(self, seen, said):
             return {"val_retrieved": -math.dist(seen[0].tolist(), said[0].tolist())}
 
-    below_zero = Task(**{**task.__dict__, "stage": Distance()})
+    below_zero = Task(**{**task.__dict__, "objective": Distance()})
     history = learn(below_zero)
     assert (history.val_retrieved < 0).all() and (task.folder / "best.safetensors").exists()
+
+
+def test_a_card_without_an_id_is_refused(task):
+    """It could not be told from a damaged one, and its run would be put aside and trained for ever."""
+    with pytest.raises(ValueError, match="must hold its run_id"):
+        Task(**{**task.__dict__, "card": {}})

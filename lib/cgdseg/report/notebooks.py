@@ -142,4 +142,4 @@ def check_series() -> None:
     for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb")):
         if path.stem not in SERIES:
             meant = did_you_mean(path.stem, SERIES)
-            raise ValueError(f"nothing runs {path.stem}: declare it in SERIES of lib/cgdseg/report/series.py{meant}")
+            raise ValueError(f"nothing runs {path.stem}: declare it in SERIES of lib/cgdseg/report/notebooks.py{meant}")
