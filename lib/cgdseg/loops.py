@@ -1,7 +1,7 @@
 """What only a reader in front of the kernel should see: whether there is one, and progress bars for them.
 
-bar(items, desc="runs") -> the items, behind a bar of text in a terminal or an open notebook, and none in a notebook that
-runs by itself: nobody waits there, and each of its steps would be kept on the page."""
+bar(items, desc="runs") -> the items, behind a bar of text in a terminal or an open notebook, and none in a notebook
+that runs by itself: nobody waits there, and each of its steps would be kept on the page."""
 
 import multiprocessing
 import os
