@@ -6,6 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from cgdseg.figures.style import panels, whiskers
+
 
 def gap_chart(table: pd.DataFrame) -> Figure:
     """A line from validation to each test set, one a run: its slope is the domain gap."""
@@ -34,20 +36,16 @@ def feature_map(axes: np.ndarray, labels: np.ndarray) -> Figure:
 
 def factor_bars(table: pd.DataFrame) -> Figure:
     """Points of F1 that each factor explains, a panel a test set (`attribution.points_of` with `dataset`)."""
-    datasets = list(dict.fromkeys(table.dataset))
-    figure, axes = plt.subplots(
-        1, len(datasets), figsize=(4.4 * len(datasets) + 1.6, 3.6), sharex=True, sharey=True,
-        squeeze=False, layout="constrained",
-    )  # fmt: skip
-    for axis, name in zip(axes[0], datasets, strict=True):
-        rows = table[table.dataset == name].iloc[::-1].reset_index(drop=True)
+    figure, rest = panels(table, height=3.6, wide=4.4)
+    for axis, rows in rest:
+        rows = rows.iloc[::-1].reset_index(drop=True)
         whole = rows.factor.isin(["explained", "unexplained", "gap"])
-        whiskers = 100 * np.abs(rows[["low", "high"]].to_numpy().T - rows.points.to_numpy())
-        colours = np.where(whole, "0.6", sns.color_palette("colorblind").as_hex()[0])
-        axis.barh(rows.factor, 100 * rows.points, xerr=whiskers, color=colours, error_kw={"lw": 1, "ecolor": "0.25"})
+        look = {"color": np.where(whole, "0.6", sns.color_palette("colorblind").as_hex()[0])}
+        look |= {"xerr": 100 * whiskers(rows, "points"), "error_kw": {"lw": 1, "ecolor": "0.25"}}
+        axis.barh(rows.factor, 100 * rows.points, **look)
         axis.axvline(0, color="0.3", linewidth=0.8)
         axis.axhline(whole.sum() - 0.5, color="0.6", linewidth=0.8, linestyle=":")
-        axis.set(title=name, xlabel="points of F1 lost, with 95 % interval")
+        axis.set(xlabel="points of F1 lost, with 95 % interval")
         axis.grid(axis="y", visible=False)
         sns.despine(ax=axis, left=True)
     return figure

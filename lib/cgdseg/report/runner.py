@@ -238,7 +238,7 @@ def _annotate(path: Path, about: dict) -> None:
 
 def provenance(job: Job) -> dict:
     """When, where and with what. It changes from run to run and so stays out of the receipt."""
-    versions = {name: metadata.version(name) for name in PACKAGES if _installed(name)}
+    versions = {name: metadata.version(name) for name in PACKAGES if any(metadata.distributions(name=name))}
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": hashes.commit(),
@@ -247,10 +247,6 @@ def provenance(job: Job) -> dict:
         "python": sys.version.split()[0],
         "versions": versions,
     }
-
-
-def _installed(name: str) -> bool:
-    return any(metadata.distributions(name=name))
 
 
 def say(word: str, what: str, more: str) -> None:

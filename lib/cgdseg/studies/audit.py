@@ -65,11 +65,8 @@ def split_counts(splits: pd.DataFrame, manifest: pd.DataFrame, cfg: Config) -> p
 
 def caches(opened: list[PixelCache]) -> pd.DataFrame:
     """A row a size: images and megabytes on disk."""
-    rows = [
-        {"height": c.images.shape[1], "width": c.images.shape[2], "images": len(c), "MB": c.n_bytes / 1e6}
-        for c in opened
-    ]
-    return pd.DataFrame(rows)
+    rows = [(*cache.images.shape[1:3], len(cache), cache.n_bytes / 1e6) for cache in opened]
+    return pd.DataFrame(rows, columns=["height", "width", "images", "MB"])
 
 
 def shared_by_parts(found: pd.DataFrame) -> pd.DataFrame:

@@ -96,13 +96,10 @@ def eye_html(case: Case, threshold: float) -> str:
     counts = count_pixels(case.prob[None], case.truth[None], threshold)
     found = scores(counts).iloc[0]
     words = f"F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}"
+    drawn = errors(case.image, case.prob >= threshold, case.truth)
     shown = [
         MenuPicture(case.image_id, case.image, "the eye"),
         MenuPicture("probability, black 0, bright 1", case.prob, "probability of sclera at each pixel", (0, 1)),
-        MenuPicture(
-            words,
-            errors(case.image, case.prob >= threshold, case.truth),
-            f"hits and errors at {threshold:.2f}: {words}",
-        ),
+        MenuPicture(words, drawn, f"hits and errors at {threshold:.2f}: {words}"),
     ]
     return parts.pictures(shown) + parts.words(parts.COLOURS_SAID)
