@@ -40,6 +40,7 @@ PairsAndFindings = Iterator[Pair | Finding]
 SBVPI_NAME = re.compile(r"(?:\d+_)?(\d+)([LR])_([a-z])_(\d+)")  # 12L_s_3; the kit's flat copy puts "12_" before
 MOBIUS_NAME = re.compile(r"(?:\d+_)?(\d+)_[123][inp]_([LR])([lrsu])_(\w+)")  # 7_1i_Ll_2
 SLD_NAME = re.compile(r"(\d+)\s*\(\d+\).*")  # 31 (4)
+NO_MASK = "has no mask"
 DOCUMENTS = {".txt", ".md", ".pdf", ".csv", ".json"}
 SBVPI_MASKS = ("sclera", "iris", "pupil", "vessels", "canthus", "eyelashes", "periocular")
 
@@ -146,24 +147,16 @@ def masd(root: Path) -> PairsAndFindings:
 
 def mobius(root: Path) -> PairsAndFindings:
     """MOBIUS: Images/<id>/<id>_<phone><light>_<eye><gaze>_<n|bad>.jpg, Masks/<id>/<same>.png. Most images have none."""
-    folder, mask_folder = subfolder(root, "Images"), subfolder(root, "Masks")
-    masks = _by_stem(mask_folder)
-    n_unlabelled, seen = 0, set()
-    for image in visible_files(folder):
-        seen.add(image.stem)
-        match = MOBIUS_NAME.fullmatch(image.stem)
-        if match is None:
-            yield _misnamed(image, root, "<id>_<phone><light>_<eye><gaze>_<n>")
-        elif image.stem not in masks:
+    n_unlabelled = 0
+    for found in _two_trees(root, MOBIUS_NAME, "<id>_<phone><light>_<eye><gaze>_<n>"):
+        if isinstance(found, Finding) and found.reason == NO_MASK:
             n_unlabelled += 1
-        elif match[4] == "bad":
-            yield Finding(_name(image, root), "is marked bad by its makers", "leave it out")
+        elif isinstance(found, Pair) and MOBIUS_NAME.fullmatch(found.image.stem)[4] == "bad":
+            yield Finding(_name(found.image, root), "is marked bad by its makers", "leave it out")
         else:
-            found = _beside(image, folder, masks[image.stem], mask_folder)
-            yield from _pair(image, found, root, match[1], match[2], match[3])
+            yield found
     if n_unlabelled:
         yield Finding("Images", f"holds {n_unlabelled:,} images without a mask", "none: only some are annotated")
-    yield from _strays(root, masks, seen)
 
 
 def plain(
@@ -254,7 +247,7 @@ def _pair(
         names = ", ".join(_name(mask, root) for mask in masks[:3])
         yield Finding(_name(image, root), f"has {len(masks)} masks ({names})", "keep one")
     else:
-        yield Finding(_name(image, root), "has no mask", f"add it as {sought}, or leave the image out")
+        yield Finding(_name(image, root), NO_MASK, f"add it as {sought}, or leave the image out")
 
 
 def _strays(root: Path, masks: dict[str, list[Path]], stems: set[str]) -> Iterator[Finding]:

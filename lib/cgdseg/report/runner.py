@@ -98,15 +98,9 @@ def _papermill(job: Job, part: Path, token: str, timeout_s: float) -> tuple[int 
     command = [sys.executable, "-m", "papermill", *files, *quiet, *given]
     with tempfile.TemporaryDirectory(prefix="cgdseg-") as scratch, open(f"{scratch}/log", "w+") as log:
         environment = kernel_environment(job.cfg) | {TOKEN: token, "IPYTHONDIR": f"{scratch}/ipython"}
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
+        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+        own = {"start_new_session": True, "preexec_fn": _die_with_parent if sys.platform == "linux" else None}
+        process = subprocess.Popen(command, env=environment, **streams, **own)
         try:
             code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:

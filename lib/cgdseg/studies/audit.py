@@ -15,19 +15,12 @@ def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     rows = []
     for name, group in by_dataset(manifest, cfg):
         sizes = (group.width.astype(str) + "×" + group.height.astype(str)).value_counts()
-        rows.append(
-            {
-                "dataset": cfg.label(name),
-                "domain": group.domain.iloc[0],
-                "images": len(group),
-                "subjects": group.subject.nunique(),
-                "size (width×height)": sizes.index[0] + (f" and {len(sizes) - 1} more" if len(sizes) > 1 else ""),
-                "iris labelled": int(group.has_iris.sum()),
-                "sclera %": 100 * group.sclera.mean(),
-                "brightness": group.brightness.mean(),
-            }
-        )
-    return pd.DataFrame(rows)
+        size = sizes.index[0] + (f" and {len(sizes) - 1} more" if len(sizes) > 1 else "")
+        counts = len(group), group.subject.nunique(), size, int(group.has_iris.sum())
+        means = 100 * group.sclera.mean(), group.brightness.mean()
+        rows.append((cfg.label(name), group.domain.iloc[0], *counts, *means))
+    names = ["dataset", "domain", "images", "subjects", "size (width×height)", "iris labelled"]
+    return pd.DataFrame(rows, columns=[*names, "sclera %", "brightness"])
 
 
 def duplicates(manifest: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:

@@ -81,18 +81,11 @@ def table(seeds=SEEDS, channels: int = CHANNELS) -> pd.DataFrame:
         smooth = [beyond_the_grid(power_spectrum(response(kind, smooth_noise(seed, channels), seed))) for seed in seeds]
         equal = power_spectrum(response(kind, constant, equal_weights=True))
         own = UPSAMPLERS[kind](channels).parameters() if kind in UPSAMPLERS else ()
-        rows.append(
-            {
-                "upsampling": kind,
-                "parameters": sum(p.numel() for p in own),
-                "checkerboard index": np.mean(indices),
-                "lowest": min(indices),
-                "highest": max(indices),
-                "with equal weights": checkerboard_index(equal),
-                "beyond the grid %": 100 * np.mean(smooth),
-            }
-        )
-    return pd.DataFrame(rows)
+        spread = np.mean(indices), min(indices), max(indices)
+        count = sum(p.numel() for p in own)
+        rows.append((kind, count, *spread, checkerboard_index(equal), 100 * np.mean(smooth)))
+    names = ["upsampling", "parameters", "checkerboard index", "lowest", "highest", "with equal weights"]
+    return pd.DataFrame(rows, columns=[*names, "beyond the grid %"])
 
 
 class Example(NamedTuple):

@@ -50,18 +50,9 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
     rows = []
     for claim in claims:
         found = run_check(claim, evidence)
-        rows.append(
-            {
-                "id": claim.id,
-                "slide": claim.slide,
-                "claim": claim.claim,
-                "claimed": in_words(claim.value, claim.unit),
-                "measured": in_words(found.value, claim.unit),
-                "verdict": verdict(claim, found),
-                "how": how(claim),
-                "found": found.said,
-            }
-        )
+        claimed, measured = (in_words(value, claim.unit) for value in (claim.value, found.value))
+        judged = claimed, measured, verdict(claim, found)
+        rows.append((claim.id, claim.slide, claim.claim, *judged, how(claim), found.said))
     return pd.DataFrame(rows, columns=JUDGED_COLUMNS)
 
 
