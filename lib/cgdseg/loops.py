@@ -14,11 +14,7 @@ from tqdm import tqdm as Bar
 
 
 def in_parallel(
-    function: Callable,
-    items: Iterable,
-    n_workers: int | None = None,
-    progress: str | None = None,
-    heavy: bool = False,
+    function: Callable, items: Iterable, n_workers: int | None = None, progress: str | None = None, heavy: bool = False
 ) -> Iterator[Any]:
     """Yield function(item) in the order of the items, from a pool of processes.
 

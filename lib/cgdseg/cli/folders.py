@@ -53,8 +53,7 @@ def score(
     predictions: Annotated[Path, typer.Option(help="what predict wrote, or a folder of grey or 0/255 PNGs")],
     truth: Annotated[Path, typer.Option(help="truth masks of the same stems, or <stem>_mask.png")],
     protocol: Annotated[
-        str | None,
-        typer.Option(help="ssbc2025, ssbc2020 or pooled", show_default="each image at its truth's size"),
+        str | None, typer.Option(help="ssbc2025, ssbc2020 or pooled", show_default="each image at its truth's size")
     ] = None,
     colour: Colours = (),
     json: Json = None,

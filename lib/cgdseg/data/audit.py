@@ -19,27 +19,17 @@ MOST_PAIRS = 10  # pairs that an error names
 PART_PAIRS = [("train", "test"), ("val", "test"), ("train", "val")]
 
 
-def audit_folder(
-    folder: Path | str,
-    layout: str | None = None,
-    colours: dict[str, RGB] | None = None,
-    images: str | None = None,
-    masks: str | None = None,
-    n_workers: int | None = None,
-    progress: bool = False,
-) -> dict:
-    """Audit one folder of image and mask pairs for `cgdseg audit DIR`; returns a JSON-able dict.
+def audit_folder(folder: Path | str, colours: dict[str, RGB] | None = None) -> dict:
+    """Audit a folder of image and mask pairs, in the layout that fits it best; returns a JSON-able dict.
 
-    layout None: guessed. images, masks: globs of the `plain` layout.
     Keys: folder, layout, pairs, left_out, warnings, subjects, sizes, sclera, duplicates, near_duplicates, findings."""
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: give the folder that holds the images and masks")
-    settings = guess_layout(folder) | ({"layout": layout} if layout else {})
-    settings |= {key: glob for key, glob in (("images", images), ("masks", masks)) if glob}
-    dataset = Dataset(root=folder, domain="real", colours=colours, **settings)
+    dataset = Dataset(root=folder, domain="real", colours=colours, **guess_layout(folder))
     jobs, known = dataset_jobs(folder.name, dataset)
-    manifest, findings = examine_all(jobs, [(folder.name, *finding) for finding in known], progress, n_workers)
+    known = [(folder.name, *finding) for finding in known]
+    manifest, findings = examine_all(jobs, known, progress=False, n_workers=None)
     sizes = Counter(f"{row.height}x{row.width}" for row in manifest.itertuples())
     return {
         "folder": str(folder),

@@ -58,10 +58,8 @@ def blame(table: pd.DataFrame) -> Figure:
     grid = grid.loc[list(dict.fromkeys(table.changed)), order].round(1) + 0.0  # no minus before a zero
     figure, axis = plt.subplots(figsize=(7.6, 0.42 * len(grid) + 1.3), layout="constrained")
     limit = max(1.0, np.nanmax(np.abs(grid.to_numpy())))
-    sns.heatmap(
-        grid, ax=axis, cmap="vlag", vmin=-limit, vmax=limit, annot=True, fmt=".1f", linewidths=1, cbar=False,
-        annot_kws={"fontsize": 8},
-    )  # fmt: skip
+    look = {"cmap": "vlag", "vmin": -limit, "vmax": limit, "linewidths": 1, "cbar": False}
+    sns.heatmap(grid, ax=axis, annot=True, fmt=".1f", annot_kws={"fontsize": 8}, **look)
     axis.axvline(len(order) - 2, color="0.2", linewidth=1)
     axis.set(xlabel="points of F1 blamed on", ylabel="changed")
     axis.set_xticks(axis.get_xticks(), order, rotation=35, ha="right", rotation_mode="anchor")
@@ -76,10 +74,8 @@ def remedies_and_people(remedies: pd.DataFrame, ladder: pd.DataFrame) -> Figure:
     """A row a test set: F1 under each remedy (`remedies.remedy_changes`), and against the real people trained on
     (`ladder.summary`), on one scale; the dotted line is the run as it is."""
     datasets = list(dict.fromkeys(remedies.dataset))
-    figure, axes = plt.subplots(
-        len(datasets), 2, figsize=(9.6, 2.5 * len(datasets) + 2), sharey="row", sharex="col", squeeze=False,
-        width_ratios=[1.25, 1], layout="constrained",
-    )  # fmt: skip
+    shared = {"sharey": "row", "sharex": "col", "figsize": (9.6, 2.5 * len(datasets) + 2)}
+    figure, axes = plt.subplots(len(datasets), 2, squeeze=False, width_ratios=[1.25, 1], layout="constrained", **shared)
     palette = sns.color_palette("colorblind")
     for (left, right), name in zip(axes, datasets, strict=True):
         rows, line = remedies[remedies.dataset == name], ladder[ladder.dataset == name]

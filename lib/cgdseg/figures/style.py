@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
 sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
 plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": "medium", "axes.titleweight": "bold"})
 
@@ -57,10 +58,10 @@ def whiskers(rows: pd.DataFrame, middle: str, ends: tuple[str, str] = ("low", "h
     return np.abs(rows[list(ends)].to_numpy().T - rows[middle].to_numpy())
 
 
-def bars(table: pd.DataFrame, x: str, y: str, title: str, unit: str, hue: str | None = None) -> Figure:
+def bars(table: pd.DataFrame, x: str, y: str, title: str, unit: str) -> Figure:
     """Horizontal bars with their values written at the end."""
     figure, axis = plt.subplots(figsize=(7, 0.34 * len(table) + 1), layout="constrained")
-    sns.barplot(table, x=x, y=y, hue=hue, ax=axis, color=None if hue else "C0")
+    sns.barplot(table, x=x, y=y, ax=axis, color="C0")
     for container in axis.containers:
         axis.bar_label(container, fmt=lambda v: f"{v:,.0f}" if v >= 100 else f"{v:.2g}", padding=3, fontsize=8)
     axis.set(title=title, xlabel=unit, ylabel="")

@@ -74,9 +74,9 @@ def sizes(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     """Images by dataset and size in pixels."""
     rows = []
     for name, group in by_dataset(manifest, cfg):
-        for (height, width), same in group.groupby(["height", "width"]):
-            rows.append({"dataset": cfg.label(name), "width": width, "height": height, "images": len(same)})
-    return pd.DataFrame(rows)
+        counts = group.groupby(["height", "width"]).size()
+        rows += [(cfg.label(name), width, height, n) for (height, width), n in counts.items()]
+    return pd.DataFrame(rows, columns=["dataset", "width", "height", "images"])
 
 
 def read_search(found: Calibration) -> str:

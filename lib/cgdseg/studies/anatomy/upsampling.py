@@ -114,15 +114,12 @@ def read(found: pd.DataFrame) -> str:
         names = chosen.index[chosen]
         return ", ".join(f"`{n}`" if values is None else f"`{n}` ({values[n]:.2f})" for n in names) or "none"
 
-    return "\n".join(
-        [
-            f"- No checkerboard on a constant: {listed(~marked)}.",
-            f"- Fixed, and so left to the layers after it: {listed(marked & ~learns, index)}.",
-            "- At the start only, as equal weights are free of it and training may find such: "
-            f"{listed(marked & learns & (equal == 0), index)}.",
-            "- Left with equal weights too, as some pixels are painted more often than others: "
-            f"{listed(marked & learns & (equal > 0), equal)}.",
-            f"- Of the energy of smooth features, {beyond.min():.2g} % (`{beyond.idxmin()}`) to {beyond.max():.2g} % "
-            f"(`{beyond.idxmax()}`) comes to lie beyond the small grid's frequencies.",
-        ]
+    start, always = listed(marked & learns & (equal == 0), index), listed(marked & learns & (equal > 0), equal)
+    return (
+        f"- No checkerboard on a constant: {listed(~marked)}.\n"
+        f"- Fixed, and so left to the layers after it: {listed(marked & ~learns, index)}.\n"
+        f"- At the start only, as equal weights are free of it and training may find such: {start}.\n"
+        f"- Left with equal weights too, as some pixels are painted more often than others: {always}.\n"
+        f"- Of the energy of smooth features, {beyond.min():.2g} % (`{beyond.idxmin()}`) to {beyond.max():.2g} % "
+        f"(`{beyond.idxmax()}`) comes to lie beyond the small grid's frequencies."
     )
