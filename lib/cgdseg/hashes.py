@@ -9,6 +9,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def _imports(tree: ast.Module, path: Path, lib: Path) -> Iterator[Path]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, path, lib)
+            named = "." * node.level + (node.module or "")
+            base = resolve_name(named, ".".join(path.relative_to(lib).parts[:-1])) if node.level else named
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]  # a name may be a module or not
         else:
             continue
@@ -102,22 +104,10 @@ def parse(path: Path) -> ast.Module:
 
 def _bare(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
     return tree
-
-
-def _absolute(node: ast.ImportFrom, path: Path, lib: Path) -> str:
-    if not node.level:
-        return node.module or ""
-    package = path.relative_to(lib).parts[: -node.level]
-    return ".".join([*package, *filter(None, [node.module])])
 
 
 def _file(module: str, lib: Path) -> Path | None:
@@ -132,8 +122,7 @@ def commit() -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
     try:
-        return (git("rev-parse", "HEAD") or "none") + (
-            " with uncommitted changes" if git("status", "--porcelain") else ""
-        )
+        changes = " with uncommitted changes" if git("status", "--porcelain") else ""
+        return (git("rev-parse", "HEAD") or "none") + changes
     except OSError:
         return "none"

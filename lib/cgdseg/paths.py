@@ -4,6 +4,7 @@ ROOT holds what people write (notebooks, configs, lib); HOME holds what runs wri
 They are the same folder unless the environment variable CGDSEG_HOME says otherwise."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,22 +39,6 @@ def cache_dir(config: str) -> Path:
     return HOME / "data" / "cache" / config
 
 
-def manifest_csv(config: str) -> Path:
-    return cache_dir(config) / "manifest.csv"
-
-
-def findings_csv(config: str) -> Path:
-    return cache_dir(config) / "findings.csv"
-
-
-def splits_csv(config: str) -> Path:
-    return cache_dir(config) / "splits.csv"
-
-
-def scores_csv(config: str) -> Path:
-    return cache_dir(config) / "scores.csv"
-
-
 def pixels_dir(config: str, size: tuple[int, int]) -> Path:
     """Memory-mapped pixels at (H, W)."""
     return cache_dir(config) / f"pixels-{size[0]}x{size[1]}"
@@ -64,34 +49,25 @@ def run_card(config: str, run: str) -> Path:
     return cache_dir(config) / "runs" / f"{run}.json"
 
 
-def references_csv(config: str) -> Path:
-    return cache_dir(config) / "references.csv"
-
-
 def report_dir(config: str) -> Path:
     return HOME / "reports" / config
 
 
-def tables_dir(config: str) -> Path:
-    return report_dir(config) / "tables"
+def _below(folder: Callable[[str], Path], name: str) -> Callable[[str], Path]:
+    """A function from a config's name to what is called `name` in a folder of the config."""
+    return lambda config: folder(config) / name
 
 
-def figures_dir(config: str) -> Path:
-    return report_dir(config) / "figures"
-
-
-def cards_dir(config: str) -> Path:
-    """Cards of datasets and trained models, in Markdown."""
-    return report_dir(config) / "cards"
-
-
-def executed_dir(config: str) -> Path:
-    """Executed notebooks and their receipts."""
-    return report_dir(config) / "notebooks"
-
-
-def html_dir(config: str) -> Path:
-    return report_dir(config) / "html"
+manifest_csv = _below(cache_dir, "manifest.csv")
+findings_csv = _below(cache_dir, "findings.csv")
+splits_csv = _below(cache_dir, "splits.csv")
+scores_csv = _below(cache_dir, "scores.csv")
+references_csv = _below(cache_dir, "references.csv")
+tables_dir = _below(report_dir, "tables")
+figures_dir = _below(report_dir, "figures")
+cards_dir = _below(report_dir, "cards")  # of datasets and trained models, in Markdown
+executed_dir = _below(report_dir, "notebooks")  # executed ones, and their receipts
+html_dir = _below(report_dir, "html")
 
 
 def short(path: Path) -> str:

@@ -13,7 +13,7 @@ from cgdseg.scoring.metrics import scores
 from cgdseg.studies.claims import ledger, words
 from cgdseg.studies.claims.arithmetic import receptive_field
 from cgdseg.studies.claims.evidence import NO_SCORES, Evidence
-from cgdseg.studies.claims.judge import check_of, judge, run_check
+from cgdseg.studies.claims.judge import CHECKS, check_of, judge, run_check
 from cgdseg.studies.claims.ledger import (
     CONTRADICTED,
     INCONSISTENT,
@@ -25,7 +25,6 @@ from cgdseg.studies.claims.ledger import (
     Found,
     verdict,
 )
-from cgdseg.studies.claims.registry import CHECKS
 from cgdseg.studies.claims.tables import by_slide, causes, verdicts
 
 LEDGER = ledger.load_claims()

@@ -1,19 +1,20 @@
 """Commands on folders of eyes: predict, score, audit."""
 
+import functools
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
 from cgdseg import paths
-from cgdseg.cli.shared import Colours, Folder, Json, app, colour_table, name_problems, one_line_errors
+from cgdseg.cli.shared import Colours, Json, app, colour_table, name_problems, one_line_errors, save_json, sclera_colour
 from cgdseg.config import RGB, Precision, Size
 from cgdseg.text import visible
 
 
 @app.command()
 def predict(
-    images: Folder,
+    images: Annotated[Path, typer.Option(help="a folder; its sub-folders are read too")],
     out: Annotated[Path, typer.Option(help="where Predictions/ and Binarised/ go")],
     run: Annotated[
         Path, typer.Option(help="a finished run: data/runs/<run id>", show_default="the release model")
@@ -52,8 +53,7 @@ def score(
     predictions: Annotated[Path, typer.Option(help="what predict wrote, or a folder of grey or 0/255 PNGs")],
     truth: Annotated[Path, typer.Option(help="truth masks of the same stems, or <stem>_mask.png")],
     protocol: Annotated[
-        str | None,
-        typer.Option(help="ssbc2025, ssbc2020 or pooled", show_default="each image at its truth's size"),
+        str | None, typer.Option(help="ssbc2025, ssbc2020 or pooled", show_default="each image at its truth's size")
     ] = None,
     colour: Colours = (),
     json: Json = None,
@@ -71,20 +71,12 @@ def score(
     "overall": {...}}. ssbc2025 and pooled need predictions of the truth's size.
 
     A file that is missing, broken or scored otherwise than it looks is named; the exit code is then 1."""
-    from cgdseg.files import write_atomic
-    from cgdseg.report.outputs import to_json
-
     with one_line_errors():
-        sclera = (colour_table(colour) or {}).get("sclera")
-        words, result, problems = (
-            _score_protocol(predictions, truth, protocol, sclera)
-            if protocol
-            else _score_images(predictions, truth, sclera)
-        )
+        how = functools.partial(_score_protocol, protocol) if protocol else _score_images
+        words, result, problems = how(predictions, truth, sclera_colour(colour))
     name_problems(problems)
     typer.echo(words)
-    if json:
-        write_atomic(json, to_json(result))
+    save_json(json, result)
     raise typer.Exit(int(bool(problems)))
 
 
@@ -104,7 +96,7 @@ def _score_images(predictions: Path, truth: Path, sclera: RGB | None) -> tuple[s
     return words, {"images": len(scored), "mean": means.to_dict(), "files": files, "problems": problems}, problems
 
 
-def _score_protocol(predictions: Path, truth: Path, protocol: str, sclera: RGB | None) -> tuple[str, dict, list[str]]:
+def _score_protocol(protocol: str, predictions: Path, truth: Path, sclera: RGB | None) -> tuple[str, dict, list[str]]:
     from cgdseg.folders.score import score_trees
 
     scorer, problems = score_trees(predictions, truth, [protocol], sclera)
@@ -126,7 +118,6 @@ def audit(
 ):
     """Say what is in a folder of eyes and masks, and which files are broken."""
     from cgdseg.data.audit import audit_folder
-    from cgdseg.files import write_atomic
     from cgdseg.report.outputs import to_json
 
     with one_line_errors():
@@ -134,8 +125,7 @@ def audit(
     typer.echo(to_json({key: value for key, value in result.items() if key != "findings"}).strip())
     for finding in result["findings"]:
         typer.secho(visible(f"{finding['file']}: {finding['reason']}; {finding['mend']}"), fg="yellow")
-    if json:
-        write_atomic(json, to_json(result))
+    save_json(json, result)
 
 
 def _size(words: str) -> Size | None:

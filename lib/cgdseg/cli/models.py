@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cgdseg import paths
-from cgdseg.cli.shared import Colours, ConfigOption, Json, app, colour_table, one_line_errors
+from cgdseg.cli.shared import Colours, ConfigOption, Json, app, one_line_errors, save_json, sclera_colour
 from cgdseg.config import load_config
 
 
@@ -65,9 +65,7 @@ def parameters(
     json: Json = None,
 ):
     """Count the parameters of a system by part, without downloading weights."""
-    from cgdseg.files import write_atomic
     from cgdseg.models.inspect import parameter_counts
-    from cgdseg.report.outputs import to_json
 
     with one_line_errors():
         systems = load_config(config).systems
@@ -76,8 +74,7 @@ def parameters(
             raise ValueError(f"config {config} has no system {name}; it has: {', '.join(systems)}")
         counts = parameter_counts(systems[name])
     typer.echo("\n".join(f"{part:18} {count:12,}" for part, count in counts.items()))
-    if json:
-        write_atomic(json, to_json(counts))
+    save_json(json, counts)
 
 
 @app.command()
@@ -99,8 +96,8 @@ def release(
 
     with one_line_errors():
         cfg = load_config(config)
-        sclera = (colour_table(colour) or {}).get("sclera")
-        table, seen = publish(cfg, cfg.run(system, condition, seed), photographs=photographs, sclera=sclera)
+        found = {"photographs": photographs, "sclera": sclera_colour(colour)}
+        table, seen = publish(cfg, cfg.run(system, condition, seed), **found)
         typer.echo(table.round(4).to_string(index=False))
         if seen is not None:
             typer.echo(seen.round(4).to_string(index=False))

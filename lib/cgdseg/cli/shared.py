@@ -18,7 +18,6 @@ app = typer.Typer(
     help="Text-grounded sclera segmentation: run the notebooks, predict, score, submit, audit.",
 )
 ConfigOption = Annotated[str, typer.Option("--config", help="a name in configs/, or a YAML file")]
-Folder = Annotated[Path, typer.Option(help="a folder; its sub-folders are read too")]
 Colours = Annotated[
     list[str], typer.Option("--colour", help="PART=R,G,B of coloured masks, such as sclera=0,255,0; may be repeated")
 ]
@@ -33,6 +32,20 @@ def one_line_errors() -> Iterator[None]:
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         typer.secho(f"error: {error}", err=True, fg="red")
         raise typer.Exit(1) from None
+
+
+def save_json(path: Path | None, result: object) -> None:
+    """Write what --json asks for."""
+    from cgdseg.files import write_atomic
+    from cgdseg.report.outputs import to_json
+
+    if path:
+        write_atomic(path, to_json(result))
+
+
+def sclera_colour(words: list[str]) -> RGB | None:
+    """The sclera's colour among the words of --colour, if it is there."""
+    return (colour_table(words) or {}).get("sclera")
 
 
 def colour_table(words: list[str]) -> dict[str, RGB] | None:

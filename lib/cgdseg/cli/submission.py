@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cgdseg.cli.shared import Colours, Json, app, colour_table, name_problems, one_line_errors
+from cgdseg.cli.shared import Colours, Json, app, name_problems, one_line_errors, save_json, sclera_colour
 
 Images = Annotated[
     Path | None, typer.Option(help="test images: a folder with a sub-folder NAME (or NAME/Images) for each data set")
@@ -39,7 +39,7 @@ def submit(
         archive, problems = write_submission(runs, sets, out, overwrite)
         findings = check_submission(archive, images=sets)
     name_problems(problems)
-    bad = _show(findings)
+    bad = _show(findings) > 0
     typer.echo(f"{'do not send' if bad else 'ready:'} {archive}")
     raise typer.Exit(int(bad))
 
@@ -60,22 +60,16 @@ def check(
     that must be there; with --truth also how masks must lie.
 
     Nothing harmful is unpacked. The exit code is 1 on errors."""
-    from cgdseg.files import write_atomic
     from cgdseg.folders.submission import data_sets
     from cgdseg.folders.submission.checking import check_submission
-    from cgdseg.report.outputs import to_json
 
     with one_line_errors():
         sets = data_sets(images, "Images") if images else None
         masks = data_sets(truth, "Masks") if truth else None
-        findings = check_submission(path, sets, masks, (colour_table(colour) or {}).get("sclera"))
-    bad = _show(findings)
-    if json:
-        write_atomic(
-            json,
-            to_json({"errors": int((findings.severity == "error").sum()), "findings": findings.to_dict("records")}),
-        )
-    raise typer.Exit(int(bad))
+        findings = check_submission(path, sets, masks, sclera_colour(colour))
+    n_errors = _show(findings)
+    save_json(json, {"errors": n_errors, "findings": findings.to_dict("records")})
+    raise typer.Exit(int(n_errors > 0))
 
 
 def _name_and_folder(word: str) -> tuple[str, Path]:
@@ -85,14 +79,13 @@ def _name_and_folder(word: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def _show(findings) -> bool:
-    """Print findings, errors first; whether there are errors."""
+def _show(findings) -> int:
+    """Print findings, errors first, and return how many errors there are."""
     n_errors = int((findings.severity == "error").sum())
     for row in findings.sort_values("severity", kind="stable").head(MOST_FINDINGS).itertuples():
-        typer.secho(
-            f"{row.severity:8} {row.file} {row.reason}: {row.mend}", fg="red" if row.severity == "error" else None
-        )
+        colour = "red" if row.severity == "error" else None
+        typer.secho(f"{row.severity:8} {row.file} {row.reason}: {row.mend}", fg=colour)
     if len(findings) > MOST_FINDINGS:
         typer.echo(f"... and {len(findings) - MOST_FINDINGS} more (--json has all)")
     typer.echo(f"{n_errors} errors, {len(findings) - n_errors} warnings")
-    return n_errors > 0
+    return n_errors

@@ -55,9 +55,8 @@ class Dataset(Settings):
     @model_validator(mode="after")
     def _is_plain_where_it_says_who(self) -> Self:
         if self.person and self.layout != "plain":
-            raise ValueError(
-                f"person is for the layout plain; {self.layout} tells people apart by its own names: drop it"
-            )
+            whose = f"{self.layout} tells people apart by its own names"
+            raise ValueError(f"person is for the layout plain; {whose}: drop it")
         return self
 
     @field_validator("person")

@@ -58,9 +58,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if unfit := [key for key in keys if not isinstance(key, str) or keys.count(key) > 1]:
-            raise yaml.YAMLError(
-                f"the key {unfit[0]!r} is given twice, or is no text (line {node.start_mark.line + 1})"
-            )
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"the key {unfit[0]!r} is given twice, or is no text (line {line})")
         return super().construct_mapping(node, deep)
 
 

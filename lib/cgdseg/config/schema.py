@@ -16,8 +16,6 @@ from cgdseg.hashes import digest
 from cgdseg.text import did_you_mean
 
 Precision = Literal["no", "fp16", "bf16"]  # Accelerate's names; no: float32
-
-
 Protocol = Literal["subject", "published"]
 
 
@@ -126,9 +124,8 @@ class Config(Settings):
         for condition, names in self.conditions.items():
             for name in names:
                 if name not in self.datasets:
-                    raise ValueError(
-                        f"condition {condition} names the dataset {name}{did_you_mean(name, self.datasets)}"
-                    )
+                    known = did_you_mean(name, self.datasets)
+                    raise ValueError(f"condition {condition} names the dataset {name}{known}")
                 if self.datasets[name].test_only:
                     raise ValueError(f"condition {condition} trains on {name}, which is test_only: drop one of the two")
         for setting, named in (("training.stream", self.training.stream), ("splits.protocols", self.splits.protocols)):
@@ -176,9 +173,7 @@ class Config(Settings):
 
     def run_id(self, run: Run) -> str:
         """`run.name` and a hash of everything in the config that shapes the trained weights."""
-        splits = self.splits.model_dump(
-            mode="json", exclude={"protocols"}
-        )  # how other conditions are split is not in it
+        splits = self.splits.model_dump(mode="json", exclude={"protocols"})  # how others are split is not in it
         trained_on = self.conditions[run.condition]
         recipe = {
             "datasets": {name: self.datasets[name].model_dump(mode="json", exclude=DESCRIPTIVE) for name in trained_on},

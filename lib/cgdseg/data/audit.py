@@ -2,6 +2,7 @@
 
 In: a folder, or a manifest and splits. Out: JSON-able dicts and DataFrames; nothing is changed or left out here."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,27 +19,17 @@ MOST_PAIRS = 10  # pairs that an error names
 PART_PAIRS = [("train", "test"), ("val", "test"), ("train", "val")]
 
 
-def audit_folder(
-    folder: Path | str,
-    layout: str | None = None,
-    colours: dict[str, RGB] | None = None,
-    images: str | None = None,
-    masks: str | None = None,
-    n_workers: int | None = None,
-    progress: bool = False,
-) -> dict:
-    """Audit one folder of image and mask pairs for `cgdseg audit DIR`; returns a JSON-able dict.
+def audit_folder(folder: Path | str, colours: dict[str, RGB] | None = None) -> dict:
+    """Audit a folder of image and mask pairs, in the layout that fits it best; returns a JSON-able dict.
 
-    layout None: guessed. images, masks: globs of the `plain` layout.
     Keys: folder, layout, pairs, left_out, warnings, subjects, sizes, sclera, duplicates, near_duplicates, findings."""
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: give the folder that holds the images and masks")
-    settings = guess_layout(folder) | ({"layout": layout} if layout else {})
-    settings |= {key: glob for key, glob in (("images", images), ("masks", masks)) if glob}
-    dataset = Dataset(root=folder, domain="real", colours=colours, **settings)
+    dataset = Dataset(root=folder, domain="real", colours=colours, **guess_layout(folder))
     jobs, known = dataset_jobs(folder.name, dataset)
-    manifest, findings = examine_all(jobs, [(folder.name, *finding) for finding in known], progress, n_workers)
+    known = [(folder.name, *finding) for finding in known]
+    manifest, findings = examine_all(jobs, known, progress=False, n_workers=None)
     sizes = Counter(f"{row.height}x{row.width}" for row in manifest.itertuples())
     return {
         "folder": str(folder),
@@ -60,9 +51,8 @@ QUANTILES = [("min", 0), ("median", 0.5), ("max", 1)]
 
 def guess_layout(folder: Path) -> dict[str, str]:
     """Settings of `Dataset` (layout, and the globs of `plain`) that fit the folder's names best."""
-    if any(
-        (base / part / "Images").is_dir() for base in (folder, *folder.glob("*")) for part in ("Training", "Validation")
-    ):
+    places = itertools.product((folder, *folder.glob("*")), ("Training", "Validation"))
+    if any((base / part / "Images").is_dir() for base, part in places):
         return {"layout": "syncroi"}
     images, masks = subfolder(folder, "Images"), subfolder(folder, "Masks")
     files = visible_files(images or folder)
@@ -75,12 +65,9 @@ def guess_layout(folder: Path) -> dict[str, str]:
         for layout, pattern in (("mobius", MOBIUS_NAME), ("masd", SBVPI_NAME), ("sld", SLD_NAME)):
             if most(pattern):
                 return {"layout": layout}
-        nested = files and all(file.parent != images for file in files)
-        return (
-            {"layout": "smd"}
-            if nested
-            else {"layout": "plain", "images": f"{images.name}/**/*", "masks": f"{masks.name}/**/{{stem}}.*"}
-        )
+        if files and all(file.parent != images for file in files):
+            return {"layout": "smd"}
+        return {"layout": "plain", "images": f"{images.name}/**/*", "masks": f"{masks.name}/**/{{stem}}.*"}
     if any(file.stem.endswith("_sclera") for file in files):
         return {"layout": "sbvpi"}
     return {"layout": "plain", "images": "**/*", "masks": "**/{stem}_mask.*"}
@@ -115,20 +102,23 @@ def overlap(splits: pd.DataFrame, manifest: pd.DataFrame, near: pd.DataFrame) ->
     both parts (files: same bytes under any name; alike: images of the second with a near copy in the first), and the
     share of the second part's images and subjects in the first."""
     rows = []
-    for (protocol, condition), parts in _parts(splits, manifest):
-        for one, two in PART_PAIRS:
-            if one in parts and two in parts:
-                rows.append((protocol, condition, f"{one} and {two}", *_shared(parts[one], parts[two], near)))
+    for *where, one, two in _part_pairs(splits, manifest):
+        rows.append((*where, *_shared(one, two, near)))
     names = ["images", "files", "alike", "subjects", "share_of_images", "share_of_subjects"]
     return pd.DataFrame(rows, columns=["protocol", "condition", "parts", *names])
 
 
-def _parts(splits: pd.DataFrame, manifest: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, pd.DataFrame]]]:
-    """((protocol, condition), {part: its rows of the manifest})."""
+def _part_pairs(
+    splits: pd.DataFrame, manifest: pd.DataFrame
+) -> Iterator[tuple[str, str, str, pd.DataFrame, pd.DataFrame]]:
+    """(protocol, condition, "<one> and <two>", the one part's rows of the manifest, the other's)."""
     columns = ["image_id", "domain", "subject", "image_sha256"]
     known = splits.merge(manifest[columns], on="image_id", validate="many_to_one")
-    for key, group in known.groupby(["protocol", "condition"]):
-        yield key, dict(iter(group.groupby("part")))
+    for (protocol, condition), group in known.groupby(["protocol", "condition"]):
+        parts = dict(iter(group.groupby("part")))
+        for one, two in PART_PAIRS:
+            if one in parts and two in parts:
+                yield protocol, condition, f"{one} and {two}", parts[one], parts[two]
 
 
 def _shared(one: pd.DataFrame, two: pd.DataFrame, near: pd.DataFrame) -> tuple[int, int, int, int, float, float]:
@@ -150,12 +140,9 @@ def refuse_overlap(splits: pd.DataFrame, manifest: pd.DataFrame, near: pd.DataFr
     The same image, the same bytes, a near copy, or a photographed person (rendered eyes have none) must not stand on
     both sides; nothing is left out here, because only who knows the pictures can tell which one to keep."""
     found = []
-    for (protocol, condition), parts in _parts(splits, manifest):
-        must_be_apart = protocol == "subject" and cfg.protocol(condition) == "subject"
-        for one, two in PART_PAIRS:
-            if must_be_apart and one in parts and two in parts:
-                where = f"{condition}, {one} and {two}"
-                found += [f"{where}: {pair}" for pair in _pairs(parts[one], parts[two], near)]
+    for protocol, condition, parts, one, two in _part_pairs(splits, manifest):
+        if protocol == "subject" and cfg.protocol(condition) == "subject":
+            found += [f"{condition}, {parts}: {pair}" for pair in _pairs(one, two, near)]
     if found:
         rest = [f"and {len(found) - MOST_PAIRS} more"] if len(found) > MOST_PAIRS else []
         raise ValueError(

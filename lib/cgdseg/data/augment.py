@@ -64,22 +64,16 @@ class Specular(A.ImageOnlyTransform):
     def get_params_dependent_on_data(self, params: dict, data: dict) -> dict:
         height, width = params["shape"][:2]
         draw = self.py_random.uniform
-        n_blobs = self.py_random.randint(*self.n_blobs)
-        side = min(height, width)
-        return {
-            "blobs": [
-                (draw(0, height), draw(0, width), draw(*self.sigma) * side, draw(*self.strength))
-                for _ in range(n_blobs)
-            ]
-        }
+        n_blobs, side = self.py_random.randint(*self.n_blobs), min(height, width)
+        places = ((draw(0, height), draw(0, width)) for _ in range(n_blobs))
+        return {"blobs": [(y, x, draw(*self.sigma) * side, draw(*self.strength)) for y, x in places]}
 
     def apply(self, img: np.ndarray, blobs: list[tuple[float, float, float, float]], **params) -> np.ndarray:
         rows, columns = (np.arange(n, dtype=np.float32) for n in img.shape[:2])
         light = np.zeros(img.shape[:2], np.float32)
         for y, x, sigma, strength in blobs:  # a Gaussian is the product of its profiles
-            light += strength * np.outer(
-                np.exp(-(((rows - y) / sigma) ** 2) / 2), np.exp(-(((columns - x) / sigma) ** 2) / 2)
-            )
+            down, across = (np.exp(-(((place - at) / sigma) ** 2) / 2) for place, at in ((rows, y), (columns, x)))
+            light += strength * np.outer(down, across)
         return np.clip(img + 255 * light[..., None], 0, 255).astype(np.uint8)
 
 

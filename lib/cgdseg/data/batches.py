@@ -65,11 +65,9 @@ class EpochSampler(Sampler[int]):
 
 def training_set(cfg: Config, run: Run, cache: PixelCache, ids: list[str]) -> Dataset:
     """Eyes rendered afresh where the config streams them, else the images `ids`, augmented as it says."""
-    return (
-        RenderedEyes(cfg, run)
-        if cfg.streamed(run)
-        else EyeDataset(cache, ids, chosen_augmentation(cfg.training, run.seed))
-    )
+    if cfg.streamed(run):
+        return RenderedEyes(cfg, run)
+    return EyeDataset(cache, ids, chosen_augmentation(cfg.training, run.seed))
 
 
 def chosen_augmentation(settings: Training, seed: int) -> A.Compose | None:

@@ -5,6 +5,7 @@ eight symmetries of a rectangle, that a second look at aligned thumbnails confir
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -167,12 +168,9 @@ def _encoded(image: np.ndarray) -> np.ndarray:
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 
-def _trimmed(share: float):
-    def trim(image: np.ndarray) -> np.ndarray:
-        top, left = (max(1, round(share * side)) for side in image.shape[:2])
-        return image[top:-top, left:-left]
-
-    return trim
+def _trimmed(image: np.ndarray, share: float) -> np.ndarray:
+    top, left = (max(1, round(share * side)) for side in image.shape[:2])
+    return image[top:-top, left:-left]
 
 
 CHANGES = {  # what is done to a picture before it is looked for; each is also mirrored or turned at random
@@ -181,8 +179,8 @@ CHANGES = {  # what is done to a picture before it is looked for; each is also m
     "brighter, in part white": lambda image: np.clip(1.3 * image + 10, 0, 255).astype(np.uint8),
     "darker (gamma 1.5)": lambda image: (255 * (image / 255) ** 1.5).astype(np.uint8),
     "blurred": lambda image: cv2.GaussianBlur(image, (0, 0), max(image.shape) / 150),
-    "3 % cut off each side": _trimmed(0.03),
-    "5 % cut off each side": _trimmed(0.05),
+    "3 % cut off each side": partial(_trimmed, share=0.03),
+    "5 % cut off each side": partial(_trimmed, share=0.05),
 }
 BEYOND = {"5 % cut off each side"}  # shown, to say where the search ends, but not promised
 
@@ -238,15 +236,11 @@ def made_copies(table: pd.DataFrame, picture: Picture, n: int, seed: int) -> pd.
             turn = list(TURNS.values())[rng.integers(len(TURNS))]
             copy = np.ascontiguousarray(turn(alter(image)))
             both = pd.DataFrame({"image_id": ["image", "copy"], "phash": [table.phash[i], perceptual_hash(copy)]})
-            pair = pd.DataFrame({"i": [0], "j": [1], "distance": [_apart(both.phash)]})
+            apart = fewest_bits(*codes(both.phash)[:, None]).item()
+            pair = pd.DataFrame({"i": [0], "j": [1], "distance": [apart]})
             looked = judged(both, pair, {"image": image, "copy": copy}.__getitem__)
             rows.append((change, change not in BEYOND, int(looked.distance[0]), looked.alike[0]))
     return pd.DataFrame(rows, columns=["change", "promised", "distance", "alike"])
-
-
-def _apart(pair: pd.Series) -> int:
-    found = codes(pair)
-    return fewest_bits(found[:1], found[1:]).item()
 
 
 def strangers_of(table: pd.DataFrame, picture: Picture) -> tuple[np.ndarray, pd.DataFrame]:

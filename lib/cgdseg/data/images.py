@@ -91,9 +91,8 @@ def load_labels(path: Path | str, colours: Mapping[str, tuple[int, int, int]] | 
     for part, companion in companions(path).items():
         extra = _load_mask(companion, colours)
         if extra.pixels.shape != main.pixels.shape:
-            raise BadFile(
-                companion, f"is {_size(extra.pixels)} but {path.name} is {_size(main.pixels)}", "export again"
-            )
+            sizes = f"is {_size(extra.pixels)} but {path.name} is {_size(main.pixels)}"
+            raise BadFile(companion, sizes, "export again")
         main.pixels[extra.pixels > 0] = LABELS[part]
         main.sha256 = hashlib.sha256(f"{main.sha256}{extra.sha256}".encode()).hexdigest()
         main.notes += [(f"(with {companion.name}, which {reason})", mend) for reason, mend in extra.notes]

@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +39,8 @@ class Finding(NamedTuple):
 PairsAndFindings = Iterator[Pair | Finding]
 SBVPI_NAME = re.compile(r"(?:\d+_)?(\d+)([LR])_([a-z])_(\d+)")  # 12L_s_3; the kit's flat copy puts "12_" before
 MOBIUS_NAME = re.compile(r"(?:\d+_)?(\d+)_[123][inp]_([LR])([lrsu])_(\w+)")  # 7_1i_Ll_2
-SLD_NAME = re.compile(r"(\d+)\s*\((\d+)\).*")  # 31 (4)
+SLD_NAME = re.compile(r"(\d+)\s*\(\d+\).*")  # 31 (4)
+NO_MASK = "has no mask"
 DOCUMENTS = {".txt", ".md", ".pdf", ".csv", ".json"}
 SBVPI_MASKS = ("sclera", "iris", "pupil", "vessels", "canthus", "eyelashes", "periocular")
 
@@ -54,9 +55,8 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
         if dataset.stand_in:
             mend = "run notebooks/01_data_audit.ipynb, which renders its stand-in"
         raise FileNotFoundError(f"dataset {name} has no folder {root}: {mend}")
-    reader: Callable[[Path], Iterable] = READERS[dataset.layout]
-    if dataset.layout == "plain":
-        reader = partial(plain, images=dataset.images, masks=dataset.masks, person=dataset.person)
+    globs = {"images": dataset.images, "masks": dataset.masks, "person": dataset.person}
+    reader = partial(plain, **globs) if dataset.layout == "plain" else READERS[dataset.layout]
     pairs, findings = [], []
     for found in reader(root):
         if isinstance(found, Finding):
@@ -66,8 +66,7 @@ def read_layout(name: str, dataset: Dataset) -> tuple[list[Pair], list[Finding]]
         else:
             pairs.append(found._replace(subject=f"{name}:{found.subject}"))
     count = Counter(pair.mask for pair in pairs)
-    shared = [pair for pair in pairs if count[pair.mask] > 1]
-    for pair in shared:
+    for pair in [pair for pair in pairs if count[pair.mask] > 1]:
         reason = f"shares its mask {_name(pair.mask, root)} with another image"
         findings.append(Finding(_name(pair.image, root), reason, "give each image a mask of its own"))
     pairs = [pair for pair in pairs if count[pair.mask] == 1]
@@ -148,35 +147,16 @@ def masd(root: Path) -> PairsAndFindings:
 
 def mobius(root: Path) -> PairsAndFindings:
     """MOBIUS: Images/<id>/<id>_<phone><light>_<eye><gaze>_<n|bad>.jpg, Masks/<id>/<same>.png. Most images have none."""
-    folder, mask_folder = subfolder(root, "Images"), subfolder(root, "Masks")
-    masks = _by_stem(mask_folder)
     n_unlabelled = 0
-    seen = set()
-    for image in visible_files(folder):
-        seen.add(image.stem)
-        match = MOBIUS_NAME.fullmatch(image.stem)
-        if match is None:
-            yield _misnamed(image, root, "<id>_<phone><light>_<eye><gaze>_<n>")
-        elif image.stem not in masks:
+    for found in _two_trees(root, MOBIUS_NAME, "<id>_<phone><light>_<eye><gaze>_<n>"):
+        if isinstance(found, Finding) and found.reason == NO_MASK:
             n_unlabelled += 1
-        elif match[4] == "bad":
-            yield Finding(_name(image, root), "is marked bad by its makers", "leave it out")
+        elif isinstance(found, Pair) and MOBIUS_NAME.fullmatch(found.image.stem)[4] == "bad":
+            yield Finding(_name(found.image, root), "is marked bad by its makers", "leave it out")
         else:
-            found = _beside(image, folder, masks[image.stem], mask_folder)
-            yield from _pair(image, found, root, match[1], match[2], match[3])
+            yield found
     if n_unlabelled:
         yield Finding("Images", f"holds {n_unlabelled:,} images without a mask", "none: only some are annotated")
-    yield from _strays(root, masks, seen)
-
-
-def smd(root: Path) -> PairsAndFindings:
-    """SMD: Images/<id>/<file>, Masks/<id>/<same stem>, or flat as <id>_<file>."""
-    yield from _two_trees(root, None, "")
-
-
-def sld(root: Path) -> PairsAndFindings:
-    """SLD: Images/<id> (<n>).jpg, Masks/<same stem>."""
-    yield from _two_trees(root, SLD_NAME, "<id> (<n>)")
 
 
 def plain(
@@ -210,10 +190,7 @@ def plain(
     yield from _strays(root, rest, stems)
 
 
-READERS = {"plain": plain, "syncroi": syncroi, "sbvpi": sbvpi, "masd": masd, "mobius": mobius, "smd": smd, "sld": sld}
-
-
-def _two_trees(root: Path, name: re.Pattern | None, shape: str) -> PairsAndFindings:
+def _two_trees(root: Path, name: re.Pattern | None = None, shape: str = "") -> PairsAndFindings:
     """Images/ and Masks/ with the same stems, flat or nested; subject from the name, else from the folder."""
     folder, mask_folder = subfolder(root, "Images"), subfolder(root, "Masks")
     masks = _by_stem(mask_folder)
@@ -224,13 +201,21 @@ def _two_trees(root: Path, name: re.Pattern | None, shape: str) -> PairsAndFindi
         if name and match is None:
             yield _misnamed(image, root, shape)
             continue
-        if match is None:
-            who = (image.parent.name if image.parent != folder else image.stem.split("_")[0],)
-        else:
-            who = match.groups()[:3] if name is SBVPI_NAME else (match[1],)
+        nameless = image.parent.name if image.parent != folder else image.stem.split("_")[0]
+        who = match.groups()[:3] if match else (nameless,)
         found = masks.get(image.stem) or masks.get(f"{image.stem}_sclera", [])
         yield from _pair(image, _beside(image, folder, found, mask_folder), root, *who)
     yield from _strays(root, masks, seen)
+
+
+READERS: dict[str, Callable[[Path], PairsAndFindings]] = {
+    "syncroi": syncroi,
+    "sbvpi": sbvpi,
+    "masd": masd,
+    "mobius": mobius,
+    "smd": _two_trees,  # Images/<id>/<file>, Masks/<id>/<same stem>, or flat as <id>_<file>
+    "sld": partial(_two_trees, name=SLD_NAME, shape="<id> (<n>)"),  # Images/<id> (<n>).jpg, Masks/<same stem>
+}
 
 
 def _beside(image: Path, folder: Path, masks: list[Path], mask_folder: Path) -> list[Path]:
@@ -262,7 +247,7 @@ def _pair(
         names = ", ".join(_name(mask, root) for mask in masks[:3])
         yield Finding(_name(image, root), f"has {len(masks)} masks ({names})", "keep one")
     else:
-        yield Finding(_name(image, root), "has no mask", f"add it as {sought}, or leave the image out")
+        yield Finding(_name(image, root), NO_MASK, f"add it as {sought}, or leave the image out")
 
 
 def _strays(root: Path, masks: dict[str, list[Path]], stems: set[str]) -> Iterator[Finding]:

@@ -95,13 +95,11 @@ def _anonymous(index: int, spec: StandIn) -> int | None:
 def _syncroi(index: int, spec: StandIn) -> Item:
     part = "Validation" if index % 11 == 10 else "Training"  # 10:1 as published
     base, name = f"Synthetic_SIP/{part}", f"{index}.png"
-    masks = (("sip", f"{base}/Masks/{name}"),)
-    return Item(index, f"{base}/Images/{name}", masks, subject=_anonymous(index, spec))
+    return Item(index, f"{base}/Images/{name}", (("sip", f"{base}/Masks/{name}"),), _anonymous(index, spec))
 
 
 def _plain(index: int, spec: StandIn) -> Item:
-    masks = (("sip", f"Masks/{index}.png"),)
-    return Item(index, f"Images/{index}.jpg", masks, subject=_anonymous(index, spec))
+    return Item(index, f"Images/{index}.jpg", (("sip", f"Masks/{index}.png"),), _anonymous(index, spec))
 
 
 def _sbvpi(index: int, spec: StandIn) -> Item:

@@ -22,9 +22,8 @@ def contact_sheet(manifest: pd.DataFrame, cfg: Config, n_columns: int = 6) -> Fi
     rows = {}
     for name, group in by_dataset(manifest, cfg):
         dataset, picked = cfg.datasets[name], group.sample(min(n_columns, len(group)), random_state=0)
-        rows[cfg.label(name)] = [
-            (row.image_id.partition("/")[2], _outlined(dataset, row)) for row in picked.itertuples()
-        ]
+        drawn = ((row.image_id.partition("/")[2], _outlined(dataset, row)) for row in picked.itertuples())
+        rows[cfg.label(name)] = list(drawn)
     return gallery(rows)
 
 
@@ -36,16 +35,13 @@ def _outlined(dataset: Dataset, row, size: tuple[int, int] = (240, 320)) -> np.n
 
 def distributions(manifest: pd.DataFrame, label: Callable[[str], str]) -> Figure:
     """Densities of brightness, sharpness and share of sclera, a line a dataset, by its `label`."""
-    table = manifest.assign(
-        label=manifest.dataset.map(label), sharpness=np.log10(manifest.blur + 1), percent=100 * manifest.sclera
-    )
+    table = manifest.assign(label=manifest.dataset.map(label), percent=100 * manifest.sclera)
+    table["sharpness"] = np.log10(manifest.blur + 1)
     panels = {"brightness": "brightness (0-255)", "sharpness": "sharpness (log10)", "percent": "sclera (% of image)"}
     figure, axes = plt.subplots(1, len(panels), figsize=(11, 2.8), layout="constrained")
     for axis, (column, title) in zip(axes, panels.items(), strict=True):
-        sns.kdeplot(
-            table, x=column, hue="label", common_norm=False, fill=True, alpha=0.2, ax=axis, warn_singular=False,
-            legend=axis is axes[-1],
-        )  # fmt: skip
+        look = {"common_norm": False, "fill": True, "alpha": 0.2, "warn_singular": False, "legend": axis is axes[-1]}
+        sns.kdeplot(table, x=column, hue="label", ax=axis, **look)
         axis.set(xlabel=title, ylabel="", yticks=[])
     sns.move_legend(axes[-1], "upper left", bbox_to_anchor=(1.02, 1), title="", frameon=False)
     return figure
@@ -76,10 +72,8 @@ def copies_and_strangers(found: Calibration) -> Figure:
         left.hist(rows.distance, bins, weights=np.full(len(rows), 100 / len(rows)), alpha=0.5, **shown)
         right.scatter(rows.distance, rows.alike, s=10, alpha=0.6, linewidths=0, color=colour)
     total = found.strangers.sum()
-    left.hist(
-        np.arange(BITS + 1), bins, weights=100 * found.strangers / max(1, total), color="0.4", alpha=0.5,
-        label=f"two people ({total:,})",
-    )  # fmt: skip
+    look = {"weights": 100 * found.strangers / max(1, total), "color": "0.4", "alpha": 0.5}
+    left.hist(np.arange(BITS + 1), bins, label=f"two people ({total:,})", **look)
     right.scatter(found.likest.distance, found.likest.alike, s=10, alpha=0.6, linewidths=0, color="0.3", marker="s")
     for axis in (left, right):
         axis.axvline(found.radius, color="0.15", linewidth=1, linestyle="--")

@@ -6,8 +6,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from cgdseg.figures.style import OKABE_ITO
+
 SLIDE_HEIGHT = 0.24  # inches of a slide's bar
-OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
 
 
 def verdicts_by_slide(grid: pd.DataFrame) -> Figure:

@@ -7,28 +7,30 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cgdseg.figures.style import whiskers
+
 MARKERS = "osD^vPX"
 
 
-def score_against_cost(table: pd.DataFrame, x: str = "training minutes", xlabel: str = "minutes of training") -> Figure:
-    """F1 with its interval against a cost (`comparison.compare_trainings`), a panel a test set.
+def score_against_cost(table: pd.DataFrame) -> Figure:
+    """F1 with its interval against minutes of training (`comparison.compare_trainings`), a panel a test set.
 
-    A colour a condition, a marker a system with its parameters; what has no such cost is a dotted line."""
-    datasets = list(dict.fromkeys(table.dataset))
-    trained, others = table[table[x] > 0], table[~(table[x] > 0)]
+    A colour a condition, a marker a system with its parameters; what was not trained here is a dotted line."""
+    datasets, minutes = list(dict.fromkeys(table.dataset)), table["training minutes"]
+    trained, others = table[minutes > 0], table[~(minutes > 0)]
     colours = dict(zip(trained.condition.unique(), sns.color_palette(), strict=False))
     markers = dict(zip(trained.system.unique(), MARKERS, strict=False))
     size = (3.6 * len(datasets) + 2, 3.6)
     figure, axes = plt.subplots(1, len(datasets), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis, dataset in zip(axes[0], datasets, strict=True):
-        for row in trained[trained.dataset == dataset].itertuples():
-            whiskers = np.nan_to_num(np.abs(np.array([[row.low], [row.high]]) - row.f1))
-            look = {"color": colours[row.condition], "marker": markers[row.system]}
-            axis.errorbar(table.loc[row.Index, x], row.f1, yerr=whiskers, capsize=2, markersize=7, elinewidth=1, **look)
+        rows = trained[trained.dataset == dataset]
+        for row, ends in zip(rows.itertuples(), np.nan_to_num(whiskers(rows, "f1")).T, strict=True):
+            look = {"color": colours[row.condition], "marker": markers[row.system], "capsize": 2, "elinewidth": 1}
+            axis.errorbar(minutes[row.Index], row.f1, yerr=ends[:, None], markersize=7, **look)
         for row in others[others.dataset == dataset].itertuples():
             axis.axhline(row.f1, color="0.5", linewidth=1, linestyle=":")
             axis.annotate(row.run, (1, row.f1), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-        axis.set(title=dataset, xlabel=xlabel, ylim=(0, 1.03))
+        axis.set(title=dataset, xlabel="minutes of training", ylim=(0, 1.03))
         axis.margins(x=0.12)
     axes[0, 0].set_ylabel("F1, mean over images")
     figure.legend(handles=_legend(trained, colours, markers), frameon=False, loc="outside right center")

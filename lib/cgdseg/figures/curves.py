@@ -1,13 +1,14 @@
 """Curves of runs, a panel a test set: precision and recall, thresholds, reliability."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from cgdseg.figures.style import name_lines, panels
 
 FEWEST_PIXELS = 200  # pixels in a bin of a reliability diagram; below it the share found is noise
 LINES, RUN_MARKERS = ["-", "--", ":", "-."], ["o", "s", "^", "D"]
@@ -33,26 +34,6 @@ def run_looks(runs: Iterable[str]) -> dict[str, dict]:
             "label": f"{system}-{condition}",
         }
     return found
-
-
-def panels(table: pd.DataFrame, height: float = 3.1, wide: float = 3.5) -> tuple[Figure, Iterator]:
-    """A figure with a panel a dataset, and (axis, rows of the table) of each; they share their axes."""
-    groups = list(table.groupby("dataset", sort=False))
-    size = (wide * len(groups) + 1.6, height)
-    figure, axes = plt.subplots(1, len(groups), figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained")  # fmt: skip  # noqa: E501
-    for axis, (name, _) in zip(axes[0], groups, strict=True):
-        axis.set_title(name)
-    return figure, zip(axes[0], (rows for _, rows in groups), strict=True)
-
-
-def name_lines(figure: Figure) -> Figure:
-    """One legend beside the panels, each label once."""
-    named = {}
-    for axis in figure.axes:
-        handles, labels = axis.get_legend_handles_labels()
-        named |= dict(zip(labels, handles, strict=True))
-    figure.legend(named.values(), named.keys(), frameon=False, loc="outside right center", fontsize=8, handlelength=2.8)
-    return figure
 
 
 def precision_recall(curves: pd.DataFrame, threshold: float) -> Figure:

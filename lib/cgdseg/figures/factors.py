@@ -7,7 +7,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cgdseg.figures.curves import name_lines, run_looks
+from cgdseg.figures.curves import run_looks
+from cgdseg.figures.style import name_lines, whiskers
 from cgdseg.scoring.statistics import subject_means
 
 GAZE_NAMES = {"l": "left", "s": "straight", "r": "right", "u": "up"}
@@ -28,9 +29,9 @@ def differences(table: pd.DataFrame) -> Figure:
         chosen = (table.dataset == name).to_numpy()
         rows, shift = table[chosen], (k - (len(sets) - 1) / 2) * 0.22
         places = [order[pair] - shift for pair, mine in zip(pairs, chosen, strict=True) if mine]
-        whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows.change.to_numpy())
-        colour = "0.15" if len(sets) > 1 and k == 0 else f"C{max(k - 1, 0)}"
-        axis.errorbar(rows.change, places, xerr=whiskers, fmt="oDs^v"[k % 5], markersize=4, capsize=2, color=colour, label=name)  # fmt: skip  # noqa: E501
+        look = {"fmt": "oDs^v"[k % 5], "color": "0.15" if len(sets) > 1 and k == 0 else f"C{max(k - 1, 0)}"}
+        ends = whiskers(rows, "change")
+        axis.errorbar(rows.change, places, xerr=ends, markersize=4, capsize=2, label=name, **look)
     axis.axvline(0, color="0.6", linewidth=1, linestyle=":")
     axis.set(yticks=list(order.values()), yticklabels=list(order), xlabel="difference of F1, with 95 % interval")
     sns.despine(ax=axis, left=True)
@@ -53,9 +54,8 @@ def people(table: pd.DataFrame, chosen: str) -> Figure:
         for run, others in rows[rows.run != chosen].groupby("run", sort=False):
             look = {k: v for k, v in style[run].items() if k != "linestyle"}
             axis.plot(others.person.map(place), others.f1, linestyle="", markersize=3.5, alpha=0.55, **look)
-        whiskers = np.abs(best[["low", "high"]].to_numpy().T - best.f1.to_numpy())
         look = {"markersize": 6, "capsize": 2, **style[chosen], "linestyle": "", "markeredgecolor": "0.1"}
-        axis.errorbar(range(len(best)), best.f1, yerr=whiskers, **look)
+        axis.errorbar(range(len(best)), best.f1, yerr=whiskers(best, "f1"), **look)
         names = list(place) if len(place) <= 20 else []
         axis.set(title=name, xlabel="person, the hardest first", xticks=range(len(names)), xticklabels=names)
         axis.set_ylim(max(0, table.f1.min() - 0.05), 1.01)
@@ -126,5 +126,5 @@ def _draw(axis: Axes, places: pd.DataFrame, chosen: str, style: dict[str, dict])
             continue
         means = subject_means(rows, ["group"]).set_index("group").join(means.x).sort_values("x")
         axis.plot(rows.x, rows.f1, ".", color="0.5", markersize=3, alpha=0.45, zorder=0)
-        whiskers = np.abs(means[["low", "high"]].to_numpy().T - means.f1.to_numpy())
-        axis.errorbar(means.x, means.f1, yerr=whiskers, linewidth=2, capsize=2, marker="o", markersize=4, **look)
+        look |= {"linewidth": 2, "capsize": 2, "marker": "o", "markersize": 4}
+        axis.errorbar(means.x, means.f1, yerr=whiskers(means, "f1"), **look)

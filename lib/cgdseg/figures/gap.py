@@ -6,6 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from cgdseg.figures.style import panels, whiskers
+
 
 def gap_chart(table: pd.DataFrame) -> Figure:
     """A line from validation to each test set, one a run: its slope is the domain gap."""
@@ -34,20 +36,16 @@ def feature_map(axes: np.ndarray, labels: np.ndarray) -> Figure:
 
 def factor_bars(table: pd.DataFrame) -> Figure:
     """Points of F1 that each factor explains, a panel a test set (`attribution.points_of` with `dataset`)."""
-    datasets = list(dict.fromkeys(table.dataset))
-    figure, axes = plt.subplots(
-        1, len(datasets), figsize=(4.4 * len(datasets) + 1.6, 3.6), sharex=True, sharey=True,
-        squeeze=False, layout="constrained",
-    )  # fmt: skip
-    for axis, name in zip(axes[0], datasets, strict=True):
-        rows = table[table.dataset == name].iloc[::-1].reset_index(drop=True)
+    figure, rest = panels(table, height=3.6, wide=4.4)
+    for axis, rows in rest:
+        rows = rows.iloc[::-1].reset_index(drop=True)
         whole = rows.factor.isin(["explained", "unexplained", "gap"])
-        whiskers = 100 * np.abs(rows[["low", "high"]].to_numpy().T - rows.points.to_numpy())
-        colours = np.where(whole, "0.6", sns.color_palette("colorblind").as_hex()[0])
-        axis.barh(rows.factor, 100 * rows.points, xerr=whiskers, color=colours, error_kw={"lw": 1, "ecolor": "0.25"})
+        look = {"color": np.where(whole, "0.6", sns.color_palette("colorblind").as_hex()[0])}
+        look |= {"xerr": 100 * whiskers(rows, "points"), "error_kw": {"lw": 1, "ecolor": "0.25"}}
+        axis.barh(rows.factor, 100 * rows.points, **look)
         axis.axvline(0, color="0.3", linewidth=0.8)
         axis.axhline(whole.sum() - 0.5, color="0.6", linewidth=0.8, linestyle=":")
-        axis.set(title=name, xlabel="points of F1 lost, with 95 % interval")
+        axis.set(xlabel="points of F1 lost, with 95 % interval")
         axis.grid(axis="y", visible=False)
         sns.despine(ax=axis, left=True)
     return figure
@@ -60,10 +58,8 @@ def blame(table: pd.DataFrame) -> Figure:
     grid = grid.loc[list(dict.fromkeys(table.changed)), order].round(1) + 0.0  # no minus before a zero
     figure, axis = plt.subplots(figsize=(7.6, 0.42 * len(grid) + 1.3), layout="constrained")
     limit = max(1.0, np.nanmax(np.abs(grid.to_numpy())))
-    sns.heatmap(
-        grid, ax=axis, cmap="vlag", vmin=-limit, vmax=limit, annot=True, fmt=".1f", linewidths=1, cbar=False,
-        annot_kws={"fontsize": 8},
-    )  # fmt: skip
+    look = {"cmap": "vlag", "vmin": -limit, "vmax": limit, "linewidths": 1, "cbar": False}
+    sns.heatmap(grid, ax=axis, annot=True, fmt=".1f", annot_kws={"fontsize": 8}, **look)
     axis.axvline(len(order) - 2, color="0.2", linewidth=1)
     axis.set(xlabel="points of F1 blamed on", ylabel="changed")
     axis.set_xticks(axis.get_xticks(), order, rotation=35, ha="right", rotation_mode="anchor")
@@ -78,10 +74,8 @@ def remedies_and_people(remedies: pd.DataFrame, ladder: pd.DataFrame) -> Figure:
     """A row a test set: F1 under each remedy (`remedies.remedy_changes`), and against the real people trained on
     (`ladder.summary`), on one scale; the dotted line is the run as it is."""
     datasets = list(dict.fromkeys(remedies.dataset))
-    figure, axes = plt.subplots(
-        len(datasets), 2, figsize=(9.6, 2.5 * len(datasets) + 2), sharey="row", sharex="col", squeeze=False,
-        width_ratios=[1.25, 1], layout="constrained",
-    )  # fmt: skip
+    shared = {"sharey": "row", "sharex": "col", "figsize": (9.6, 2.5 * len(datasets) + 2)}
+    figure, axes = plt.subplots(len(datasets), 2, squeeze=False, width_ratios=[1.25, 1], layout="constrained", **shared)
     palette = sns.color_palette("colorblind")
     for (left, right), name in zip(axes, datasets, strict=True):
         rows, line = remedies[remedies.dataset == name], ladder[ladder.dataset == name]

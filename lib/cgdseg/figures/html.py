@@ -46,9 +46,8 @@ def figure_html(path: Path, alt: str, caption: str, data: str = "", full: str = 
 def compare_html(below: Path, above: Path, alt: str, caption: str) -> str:
     """Two pictures of one size: beside each other, or under a slider where the page's script runs."""
     over = _image(above, f"{alt}, the second picture").replace("<img ", '<img data-over="" ', 1)
-    slider = (
-        f'<input type="range" min="0" max="100" value="50" aria-label="{escape(caption)}: how much to uncover" hidden>'
-    )
+    named = f'aria-label="{escape(caption)}: how much to uncover"'
+    slider = f'<input type="range" min="0" max="100" value="50" {named} hidden>'
     pictures = _image(below, alt) + over
     return f'<figure><div class="compare">{pictures}{slider}</div><figcaption>{escape(caption)}</figcaption></figure>'
 

@@ -6,6 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from cgdseg.figures.style import whiskers
 from cgdseg.studies.phrasing import in_points
 
 SIDE_LOOKS = {"honest": ("people kept apart", "C0", "o"), "published": ("as published", "C1", "D")}
@@ -18,10 +19,9 @@ def leakage(reported: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(7.5, 0.62 * len(rows) + 1.4), layout="constrained")
     axis.hlines(places, rows["honest f1"], rows["published f1"], color="0.7", linewidth=3, zorder=1)
     for shift, (side, (name, colour, marker)) in zip((-0.12, 0.12), SIDE_LOOKS.items(), strict=True):
-        whiskers = np.abs(rows[[f"{side} low", f"{side} high"]].to_numpy().T - rows[f"{side} f1"].to_numpy())
-        axis.errorbar(
-            rows[f"{side} f1"], places + shift, xerr=whiskers, fmt=marker, color=colour, capsize=2, label=name, zorder=2
-        )
+        ends = whiskers(rows, f"{side} f1", (f"{side} low", f"{side} high"))
+        look = {"fmt": marker, "color": colour, "capsize": 2, "label": name, "zorder": 2}
+        axis.errorbar(rows[f"{side} f1"], places + shift, xerr=ends, **look)
     right = np.fmax(rows["honest high"].fillna(0), rows["published high"].fillna(0))
     right = np.fmax(right, np.fmax(rows["honest f1"], rows["published f1"]))
     for place, end, row in zip(places, right, rows.itertuples(), strict=True):

@@ -1,11 +1,11 @@
 """Figures of what benchmarks/ measured once: changes of F1 by variant, and what a step costs."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from cgdseg.figures.style import whiskers
 from cgdseg.studies.anatomy.measured import CODE_FORMS
 
 
@@ -13,8 +13,7 @@ def changes(table: pd.DataFrame) -> Figure:
     """Change of F1 with its 95 % interval, a line a variant (`measured.transfer`; the baseline's row is left out)."""
     rows, judged = table[table.low.notna()].iloc[::-1], table.columns[1].removesuffix(" F1")
     figure, axis = plt.subplots(figsize=(7, 0.3 * len(rows) + 0.9), layout="constrained")
-    whiskers = np.abs(rows[["low", "high"]].to_numpy().T - rows.change.to_numpy())
-    axis.errorbar(rows.change, rows.variant, xerr=whiskers, fmt="o", capsize=2, color="C0")
+    axis.errorbar(rows.change, rows.variant, xerr=whiskers(rows, "change"), fmt="o", capsize=2, color="C0")
     axis.axvline(0, color="0.6", linewidth=1, linestyle=":")
     axis.set(xlabel=f"change of F1 on {judged}, with 95 % interval", ylabel="")
     sns.despine(ax=axis, left=True)

@@ -7,8 +7,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from cgdseg.data.drawing import errors, outline
-from cgdseg.figures.curves import RUN_MARKERS, panels
-from cgdseg.figures.style import gallery
+from cgdseg.figures.curves import RUN_MARKERS
+from cgdseg.figures.style import gallery, panels, whiskers
 
 
 def case_gallery(cases: list, per_row: int = 3) -> Figure:
@@ -45,8 +45,8 @@ def score_dots(table: pd.DataFrame) -> Figure:
         for number, system in enumerate(systems):
             own, marker = rows[rows.system == system], RUN_MARKERS[number % len(RUN_MARKERS)]
             places = own.condition.map(conditions.index) + steps[number]
-            whiskers = np.abs(own[["low", "high"]].to_numpy().T - own.f1.to_numpy())
-            axis.errorbar(own.f1, places, xerr=whiskers, fmt=marker, color=f"C{number}", capsize=2, label=system)
+            look = {"fmt": marker, "color": f"C{number}", "capsize": 2, "label": system}
+            axis.errorbar(own.f1, places, xerr=whiskers(own, "f1"), **look)
             seeds = own.condition.duplicated().any()  # whose numbers would lie on each other
             for f1, high, place in [] if seeds else zip(own.f1, own.high, places, strict=True):
                 end = (np.nanmax([f1, high]), place)
@@ -72,10 +72,9 @@ def release_picture(pictures: list[np.ndarray], photographs: pd.DataFrame) -> Fi
     axis = right.subplots()
     for place, name in enumerate(["model", "threshold", "ellipse"]):
         axis.scatter(photographs[name], np.full(len(photographs), -place), alpha=0.5, s=22)
-        axis.plot(photographs[name].mean(), -place, "|", color="0.15", markersize=22, markeredgewidth=2)
-        axis.annotate(
-            f"{photographs[name].mean():.2f}", (photographs[name].mean(), -place + 0.3), ha="center", fontsize=9
-        )
+        mean = photographs[name].mean()
+        axis.plot(mean, -place, "|", color="0.15", markersize=22, markeredgewidth=2)
+        axis.annotate(f"{mean:.2f}", (mean, -place + 0.3), ha="center", fontsize=9)
     names = ["this model", "threshold", "ellipse"]
     axis.set(yticks=[0, -1, -2], yticklabels=names, xlim=(0, 1), ylim=(-2.5, 0.6), xlabel="F1 of the sclera")
     axis.grid(axis="y", visible=False)

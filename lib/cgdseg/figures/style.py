@@ -1,4 +1,6 @@
-"""The look of all figures, and the two forms that every notebook needs: a gallery of pictures, horizontal bars."""
+"""The look of all figures, and the forms that several need: galleries, panels, one legend for them, bars, whiskers."""
+
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
 sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
 plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": "medium", "axes.titleweight": "bold"})
 
@@ -30,10 +33,35 @@ def gallery(rows: dict[str, list[tuple[str, np.ndarray]]], width: float = 1.7) -
     return figure
 
 
-def bars(table: pd.DataFrame, x: str, y: str, title: str, unit: str, hue: str | None = None) -> Figure:
+def panels(table: pd.DataFrame, height: float = 3.1, wide: float = 3.5) -> tuple[Figure, Iterator]:
+    """A figure with a panel a dataset, and (axis, rows of the table) of each; they share their axes."""
+    groups = list(table.groupby("dataset", sort=False))
+    shared = {"sharex": True, "sharey": True, "figsize": (wide * len(groups) + 1.6, height)}
+    figure, axes = plt.subplots(1, len(groups), squeeze=False, layout="constrained", **shared)
+    for axis, (name, _) in zip(axes[0], groups, strict=True):
+        axis.set_title(name)
+    return figure, zip(axes[0], (rows for _, rows in groups), strict=True)
+
+
+def name_lines(figure: Figure) -> Figure:
+    """One legend beside the panels, each label once."""
+    named = {}
+    for axis in figure.axes:
+        handles, labels = axis.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    figure.legend(named.values(), named.keys(), frameon=False, loc="outside right center", fontsize=8, handlelength=2.8)
+    return figure
+
+
+def whiskers(rows: pd.DataFrame, middle: str, ends: tuple[str, str] = ("low", "high")) -> np.ndarray:
+    """How far the ends of intervals lie from their middles: (2, N), for errorbar."""
+    return np.abs(rows[list(ends)].to_numpy().T - rows[middle].to_numpy())
+
+
+def bars(table: pd.DataFrame, x: str, y: str, title: str, unit: str) -> Figure:
     """Horizontal bars with their values written at the end."""
     figure, axis = plt.subplots(figsize=(7, 0.34 * len(table) + 1), layout="constrained")
-    sns.barplot(table, x=x, y=y, hue=hue, ax=axis, color=None if hue else "C0")
+    sns.barplot(table, x=x, y=y, ax=axis, color="C0")
     for container in axis.containers:
         axis.bar_label(container, fmt=lambda v: f"{v:,.0f}" if v >= 100 else f"{v:.2g}", padding=3, fontsize=8)
     axis.set(title=title, xlabel=unit, ylabel="")

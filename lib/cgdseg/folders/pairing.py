@@ -29,9 +29,8 @@ def photographs(folder: Path, out: Path) -> list[Path]:
     written.append((out / "contact_sheet.png").resolve())
     files = [path for path in image_files(folder) if not any(path.resolve().is_relative_to(w) for w in written)]
     images = {path.with_suffix("") for path in files}
-    return [
-        path for path in files if not MASK_ENDING.search(path.stem) or path.with_name(plain_stem(path)) not in images
-    ]
+    masks = {path for path in files if MASK_ENDING.search(path.stem) and path.with_name(plain_stem(path)) in images}
+    return [path for path in files if path not in masks]
 
 
 def mask_files(truth: Path) -> list[Path]:

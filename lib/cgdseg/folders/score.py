@@ -10,17 +10,8 @@ from PIL import Image
 
 from cgdseg.config import RGB
 from cgdseg.data.images import BadFile, read_image
-from cgdseg.folders.pairing import (
-    BINARY,
-    PROBABILITIES,
-    by_name,
-    image_files,
-    mask_files,
-    photographs,
-    plain_stem,
-    prediction_of,
-    read_sclera,
-)
+from cgdseg.folders import pairing
+from cgdseg.folders.pairing import BINARY, PROBABILITIES, by_name, mask_files, plain_stem, prediction_of, read_sclera
 from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.scoring.metrics import SCORES, count_pixels, scores
 from cgdseg.scoring.ssbc import PROTOCOLS, WHITE, Scorer
@@ -57,7 +48,7 @@ def score_photographs(predictor: Predictor, folder: Path, sclera: RGB | None) ->
 
     Returns a row a photograph: image, f1. Raises BadFile, or FileNotFoundError where there is none."""
     rows = []
-    for path in photographs(folder, folder):
+    for path in pairing.photographs(folder, folder):
         mask = read_sclera(path.with_name(f"{path.stem}_mask.png"), sclera)
         counts = count_pixels(sclera_of(predictor, [read_image(path)]), mask[None])
         rows.append({"image": path.stem, "f1": float(scores(counts).f1.iloc[0])})
@@ -91,7 +82,7 @@ def score_trees(
         for kind in files:
             problems += [
                 f"{path} has no truth mask of its name: add the mask to {masks}, or take the prediction out"
-                for path in image_files(folder / kind)
+                for path in pairing.image_files(folder / kind)
                 if plain_stem(path) not in stems
             ]
     return scorer, problems

@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cgdseg import paths
-from cgdseg.config import Config, Dataset, Run
+from cgdseg.config import Config, Run
 from cgdseg.hashes import commit
 from cgdseg.text import plain_text
 
@@ -66,6 +66,7 @@ def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFra
     card = json.loads(paths.run_card(cfg.name, run.name).read_text())
     folder = paths.run_dir(card["run_id"])
     mine, trained = compared[compared.run == run.name], cfg.conditions[run.condition]
+    sources = [cfg.datasets[name] for name in trained]
     test = scores[(scores.run == run.name) & (scores.part == "test")]
     tested = test.dataset.unique()
     return fill(
@@ -79,21 +80,16 @@ def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFra
         trained_on=[cfg.label(name) for name in trained],
         tested_on_own=[cfg.label(name) for name in tested if name in trained],
         tested_on_stand_ins=[cfg.label(name) for name in tested if cfg.datasets[name].stand_in],
-        saw_photographs=any(_is_photographed(cfg.datasets[name]) for name in trained),
+        saw_photographs=any(source.domain == "real" and source.stand_in is None for source in sources),
         protocol=cfg.protocol(run.condition),
         scores=_test_scores(mine, test),
         hardest=_hardest(test),
     )
 
 
-def _is_photographed(dataset: Dataset) -> bool:
-    return dataset.domain == "real" and dataset.stand_in is None
-
-
 def _test_scores(mine: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """A row a test set: F1 with interval and counts, then the means of what a user asks next."""
-    names = {"precision": "precision", "recall": "recall", "boundary_f_2px": "boundary F, 2 px"}
-    names |= {"ece": "ECE"}
+    names = {"precision": "precision", "recall": "recall", "boundary_f_2px": "boundary F, 2 px", "ece": "ECE"}
     numbers = test[list(names)].apply(pd.to_numeric)  # read from a file, a score that does not exist is an empty text
     means = numbers.groupby(test.label).mean().rename(columns=names)
     shown = mine[["dataset", "f1", "low", "high", "images", "subjects"]].join(means, on="dataset")

@@ -26,15 +26,13 @@ def write_index(config: str | Path) -> Path:
     """Write the page that leads to all others: headline results first, then every notebook and run."""
     cfg = load_config(config)
     jobs = every_job(config)
-    stand_ins = [f"{name} ({data.stand_in.n_images:,})" for name, data in cfg.datasets.items() if data.stand_in]
+    drawn = ", ".join(f"{name} ({data.stand_in.n_images:,})" for name, data in cfg.datasets.items() if data.stand_in)
     words = {
         "config": cfg.name,
         "look": page_assets(),
         "about": _description(config_path(config)),
         "chips": _chips(cfg),
-        "stand_ins": f"Rendered eyes, not photographs: {', '.join(stand_ins)}. Tables call them stand-ins."
-        if stand_ins
-        else "",
+        "stand_ins": drawn and f"Rendered eyes, not photographs: {drawn}. Tables call them stand-ins.",
         "grounded": bool(cfg.cgdsegs()),
         "results": _headlines(jobs),
         "cards_page": write_cards(cfg),
@@ -56,7 +54,8 @@ def _headlines(jobs: list[Job]) -> list[str]:
     shown = {located(name): words for receipt in receipts for name, words in receipt["shown"].items()}
     chosen = {path: words for path, words in shown.items() if path.name.startswith("headline") and path.is_file()}
     figures = [_figure(path, words) for path, words in chosen.items() if path.parent.name == "figures"]
-    tables = [_table(path, words) for path, words in chosen.items() if _is_table(path)]
+    named = {path: words for path, words in chosen.items() if not path.stem.endswith("-data")}
+    tables = [_table(path, words) for path, words in named.items() if path.parent.name == "tables"]
     return [html for html in [*tables[:1], *figures, *tables[1:]] if html]
 
 
@@ -82,10 +81,6 @@ def _said(words: dict[str, str]) -> str:
     from nbconvert.filters import markdown2html
 
     return f'<div class="prose said">{markdown2html(words["reading"])}</div>' if "reading" in words else ""
-
-
-def _is_table(path: Path) -> bool:
-    return path.parent.name == "tables" and not path.stem.endswith("-data")
 
 
 def _runs(cfg: Config, jobs: list[Job]) -> dict:
@@ -119,10 +114,8 @@ def _notebooks(jobs: list[Job]) -> list[dict]:
         cells = json.loads(job.notebook.read_text())["cells"]
         number, _, name = job.notebook.stem.partition("_")
         title = re.sub(r"^[\d.\s·:–-]+", "", title_of(cells)) or name.replace("_", " ")
-        entry = found.setdefault(
-            job.notebook, {"number": number, "title": title, "question": question_of(cells), "entries": []}
-        )
-        entry["entries"].append(_entry(job))
+        about = {"number": number, "title": title, "question": question_of(cells), "entries": []}
+        found.setdefault(job.notebook, about)["entries"].append(_entry(job))
     return list(found.values())
 
 

@@ -119,16 +119,12 @@ def _check_range(name: str, value: Any, cfg: Config) -> None:
     if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
         raise ValueError(f"parameter {name} is {value}: give a number from 0")
     manifest = paths.manifest_csv(cfg.name)
-    if name == "EYE" and manifest.is_file() and value >= (n_eyes := len(_table(manifest))):
-        raise ValueError(
-            f"parameter EYE is {value}, but {paths.short(manifest)} has {n_eyes} rows: give 0 to {n_eyes - 1}"
-        )
+    if name == "EYE" and manifest.is_file():
+        import pandas as pd
 
-
-def _table(path: Path):
-    import pandas as pd
-
-    return pd.read_csv(path, lineterminator="\n")
+        if value >= (n_eyes := len(pd.read_csv(manifest, lineterminator="\n"))):
+            there = f"{paths.short(manifest)} has {n_eyes} rows: give 0 to {n_eyes - 1}"
+            raise ValueError(f"parameter EYE is {value}, but {there}")
 
 
 def check_stand_ins(cfg: Config) -> None:

@@ -56,9 +56,10 @@ def _source_folders(cfg: Config) -> dict[str, str]:
     return {name: digest([[str(path), *path.stat()[6:9:2]] for path in found]) for name, found in files.items()}
 
 
-def _measured(pattern: str) -> list[Path]:
+def _measured(*patterns: str) -> list[Path]:
     """What benchmarks/ found out once; the table of the fault suite is read by people alone."""
-    return sorted(path for path in paths.RESULTS.glob(pattern) if path.stem != "faults")
+    found = {path for pattern in patterns for path in paths.RESULTS.glob(pattern)}
+    return sorted(path for path in found if path.stem != "faults")
 
 
 def _trained(cfg: Config) -> list[Path]:
@@ -74,19 +75,10 @@ def _every_system(cfg: Config, run: Run | None) -> list[SystemSettings]:
 
 
 SERIES = {
-    "01_data_audit": Notebook(
-        settings=_audited,
-        reads=lambda cfg: [paths.TEMPLATES / "data_card.md.j2"],
-        minutes=720,
-    ),
+    "01_data_audit": Notebook(settings=_audited, reads=lambda cfg: [paths.TEMPLATES / "data_card.md.j2"], minutes=720),
     "02_model": Notebook(
         settings=lambda cfg, run: [cfg.datasets, cfg.systems, CGDSeg(), SegNet()],  # it shows the paper's own too
-        reads=lambda cfg: [
-            paths.manifest_csv(cfg.name),
-            paths.CLAIMS,
-            *_measured("transfer-*.csv"),
-            *_measured("*.json"),
-        ],
+        reads=lambda cfg: [paths.manifest_csv(cfg.name), paths.CLAIMS, *_measured("transfer-*.csv", "*.json")],
         systems=lambda cfg, run: [*cfg.cgdsegs().values(), CGDSeg(), SegNet()],
         after=("01_data_audit",),
         encoders=True,

@@ -23,9 +23,7 @@ if TYPE_CHECKING:  # the runner imports this file many times and needs no tables
     import pandas as pd
 
 # JupyterLab draws figures without ground on its own, and sets words right and breaks them at every blank
-LAB_STYLE = (
-    "<style>img.svg{background:#fff}td.short{white-space:nowrap}td.text,th.text{text-align:left!important}</style>"
-)
+LAB_RULES = "img.svg{background:#fff}td.short{white-space:nowrap}td.text,th.text{text-align:left!important}"
 TOKEN = "CGDSEG_RUN_TOKEN"  # the runner sets it, so that a sentinel of another run is not taken for its own
 
 
@@ -36,7 +34,7 @@ class Shown:
         self.html, self.text = html, text
 
     def _repr_html_(self) -> str:
-        return (LAB_STYLE if loops.someone_is_there() else "") + self.html
+        return (f"<style>{LAB_RULES}</style>" if loops.someone_is_there() else "") + self.html
 
     def __repr__(self) -> str:
         return self.text
@@ -128,9 +126,8 @@ class Outputs:
         record = {"token": os.environ.get(TOKEN, ""), "outputs": self.outputs, "shown": self.shown}
         write_atomic(self.sentinel, to_json(record))
         names = "".join(f"<li><code>{escape(name)}</code></li>" for name in sorted(self.outputs))
-        html = (
-            f'<details class="written"><summary>{len(self.outputs)} files written</summary><ul>{names}</ul></details>'
-        )
+        title = f"<summary>{len(self.outputs)} files written</summary>"
+        html = f'<details class="written">{title}<ul>{names}</ul></details>'
         return Shown(html, "\n".join(["written:", *sorted(self.outputs)]))
 
     def _save(self, table: "pd.DataFrame", name: str, caption: str) -> tuple[Path, bool]:
@@ -190,11 +187,9 @@ def _draw(figure, kind: str) -> bytes:
     """The same figure gives the same bytes: fixed ids, no date."""
     import matplotlib.pyplot as plt
 
-    buffer = io.BytesIO()
+    buffer, more = io.BytesIO(), {"transparent": True} if kind == "svg" else {}
     with plt.rc_context({"svg.hashsalt": "cgdseg", "svg.fonttype": "path"}):
-        if kind == "svg":
-            figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
-        else:
-            figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
+        metadata = {"Date" if kind == "svg" else "Software": None}
+        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata, **more)
     plt.close(figure)
     return buffer.getvalue()

@@ -13,6 +13,7 @@ from cgdseg.config import Config
 from cgdseg.files import write_atomic
 from cgdseg.hashes import code_digest
 
+NO_ALT = "A figure that its notebook does not describe"
 EYE = (
     '<svg viewBox="0 0 38 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2.4">'
     '<path d="M2 12C8 4 13 2 19 2s11 2 17 10c-6 8-11 10-17 10S8 20 2 12z"/><circle cx="19" cy="12" r="6.5"/>'
@@ -22,10 +23,8 @@ EYE = (
 
 def look() -> str:
     """A hash of everything that shapes a page apart from its notebook."""
-    files = sorted(path for path in paths.TEMPLATES.rglob("*") if path.is_file())
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() + code_digest(
-        ["cgdseg.report.pages", "cgdseg.report.index"]
-    )
+    templates = b"".join(path.read_bytes() for path in sorted(paths.TEMPLATES.rglob("*")) if path.is_file())
+    return hashlib.sha256(templates).hexdigest() + code_digest(["cgdseg.report.pages", "cgdseg.report.index"])
 
 
 def write_page(executed: Path) -> Path:
@@ -74,7 +73,7 @@ def _write(notebook, page: dict, target: Path, deepest: int = 3) -> Path:
     exporter = HTMLExporter(template_name="page", extra_template_basedirs=[str(paths.TEMPLATES)])
     exporter.register_filter("gist", _gist)
     exporter.register_filter("framed", _framed)
-    exporter.register_filter("alt", _alt)
+    exporter.register_filter("alt", lambda output, kind: output.get("metadata", {}).get(kind, {}).get("alt") or NO_ALT)
     exporter.register_filter("text_base64", lambda text: base64.b64encode("".join(text).encode()).decode())
     body, _ = exporter.from_notebook_node(notebook, resources={"page": page, "look": page_assets()})
     write_atomic(target, body)
@@ -121,13 +120,8 @@ def _gist(source: str) -> str:
     return next((line for line in lines if not line.startswith(("import ", "from "))), lines[0])
 
 
-def _alt(output: dict, kind: str) -> str:
-    return output.get("metadata", {}).get(kind, {}).get("alt") or "A figure that its notebook does not describe"
-
-
 def _facts(about: dict) -> list[tuple[str, str]]:
     made, receipt = about.get("provenance", {}), about.get("receipt", {})
-    recipe = ", ".join(f"{name} {digest[:8]}" for name, digest in receipt.get("recipe", {}).items())
     facts = {
         "Started": made.get("started", "").replace("T", " ").replace("+00:00", " UTC"),
         "Duration": duration(made.get("seconds")),
@@ -138,7 +132,7 @@ def _facts(about: dict) -> list[tuple[str, str]]:
         "Threads": str(made.get("threads", "")),
         "Python": made.get("python"),
         "Packages": ", ".join(f"{name} {version}" for name, version in made.get("versions", {}).items()),
-        "Recipe": recipe,
+        "Recipe": ", ".join(f"{name} {digest[:8]}" for name, digest in receipt.get("recipe", {}).items()),
     }
     return [(name, value) for name, value in facts.items() if value]
 

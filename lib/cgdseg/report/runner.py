@@ -98,15 +98,9 @@ def _papermill(job: Job, part: Path, token: str, timeout_s: float) -> tuple[int 
     command = [sys.executable, "-m", "papermill", *files, *quiet, *given]
     with tempfile.TemporaryDirectory(prefix="cgdseg-") as scratch, open(f"{scratch}/log", "w+") as log:
         environment = kernel_environment(job.cfg) | {TOKEN: token, "IPYTHONDIR": f"{scratch}/ipython"}
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
+        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+        own = {"start_new_session": True, "preexec_fn": _die_with_parent if sys.platform == "linux" else None}
+        process = subprocess.Popen(command, env=environment, **streams, **own)
         try:
             code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -238,7 +232,7 @@ def _annotate(path: Path, about: dict) -> None:
 
 def provenance(job: Job) -> dict:
     """When, where and with what. It changes from run to run and so stays out of the receipt."""
-    versions = {name: metadata.version(name) for name in PACKAGES if _installed(name)}
+    versions = {name: metadata.version(name) for name in PACKAGES if any(metadata.distributions(name=name))}
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": hashes.commit(),
@@ -247,10 +241,6 @@ def provenance(job: Job) -> dict:
         "python": sys.version.split()[0],
         "versions": versions,
     }
-
-
-def _installed(name: str) -> bool:
-    return any(metadata.distributions(name=name))
 
 
 def say(word: str, what: str, more: str) -> None:

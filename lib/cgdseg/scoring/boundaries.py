@@ -34,9 +34,8 @@ def border_distances(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarr
     both = np.nonzero(predicted | truth)
     around = tuple(slice(axis.min(), axis.max() + 1) for axis in both)  # no border lies outside
     edges = border(predicted[around]), border(truth[around])
-    to_predicted, to_truth = (
-        cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for edge in edges
-    )
+    outside = [(~edge).astype(np.uint8) for edge in edges]
+    to_predicted, to_truth = (cv2.distanceTransform(o, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for o in outside)
     return _exact(to_truth[edges[0]]), _exact(to_predicted[edges[1]])
 
 

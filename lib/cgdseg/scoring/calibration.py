@@ -24,9 +24,8 @@ def count_levels(probs: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     Less than a millionth short of a level counts as reaching it, because 0.29 is less than 0.29 in single precision."""
     levels = (probs * np.float32(LEVELS) + np.float32(1e-4)).astype(np.int64).ravel()
-    return np.stack(
-        [np.bincount(levels, weights, LEVELS + 1) for weights in (None, truth.ravel(), probs.ravel())], axis=1
-    )
+    weights = (None, truth.ravel(), probs.ravel())
+    return np.stack([np.bincount(levels, each, LEVELS + 1) for each in weights], axis=1)
 
 
 def reliability_of(levels: np.ndarray) -> pd.DataFrame:
@@ -84,9 +83,8 @@ def precision_recall_of(levels: np.ndarray) -> pd.DataFrame:
     Precision is 1 where nothing is predicted, as scikit-learn ends its curves."""
     predicted, hits = reaching(levels[:, :2].T)
     precision = np.divide(hits, predicted, out=np.ones(LEVELS + 1), where=predicted > 0)
-    return pd.DataFrame(
-        {"threshold": np.arange(LEVELS + 1) / LEVELS, "precision": precision, "recall": hits / max(hits[0], 1)}
-    )
+    recall, thresholds = hits / max(hits[0], 1), np.arange(LEVELS + 1) / LEVELS
+    return pd.DataFrame({"threshold": thresholds, "precision": precision, "recall": recall})
 
 
 def fit_temperature(probs: np.ndarray, truth: np.ndarray) -> float:

@@ -21,16 +21,14 @@ MOST_PIXELS = 2**23  # OpenCV counts in single precision, which is exact up to 2
 SIZE_2020 = (360, 480)  # (H, W)
 N_FOLDS = 5
 OVERALL = "overall"
+EVERYTHING_KNOWN = {
+    "Binary": ("F1", "IoU", "Precision", "Recall"),
+    "Probabilistic": ("F1", "IoU", "Precision", "Recall", "AUC"),
+}
 PROTOCOLS = {  # what each reports
     "ssbc2025": {"Binary": ("F1", "IoU"), "Probabilistic": ("F1", "Precision", "Recall")},
-    "ssbc2020": {
-        "Binary": ("F1", "IoU", "Precision", "Recall"),
-        "Probabilistic": ("F1", "IoU", "Precision", "Recall", "AUC"),
-    },
-    "pooled": {
-        "Binary": ("F1", "IoU", "Precision", "Recall"),
-        "Probabilistic": ("F1", "IoU", "Precision", "Recall", "AUC"),
-    },
+    "ssbc2020": EVERYTHING_KNOWN,
+    "pooled": EVERYTHING_KNOWN,
 }
 
 
@@ -74,9 +72,8 @@ def probabilistic_scores(counts: np.ndarray) -> pd.DataFrame:
     Of points with one recall only the most precise can win; among equal F1 the one of highest recall does, so that a
     truth without sclera gives precision 0 and recall 1. AUC: the area under the curve of these points, by trapezia."""
     precision, recall = precision_recall_of_counts(counts)
-    last = np.pad(
-        recall[:, :-1] != recall[:, 1:], ((0, 0), (0, 1)), constant_values=True
-    )  # of its recall: most precise
+    falls = recall[:, :-1] != recall[:, 1:]
+    last = np.pad(falls, ((0, 0), (0, 1)), constant_values=True)  # of its recall: most precise
     place = np.where(last, np.arange(recall.shape[1]), recall.shape[1])
     precision = np.take_along_axis(precision, np.minimum.accumulate(place[:, ::-1], axis=1)[:, ::-1], axis=1)
     f1 = ratio(2 * precision * recall, precision + recall)

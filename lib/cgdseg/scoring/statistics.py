@@ -122,9 +122,8 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f
     fair where the two runs could be exchanged; every flip is tried if there are at most n_resamples, so K subjects can
     show no p below 2 / 2^K. d: Cohen's d of paired values, the subjects' mean differences over their standard
     deviation. Both are NaN below two subjects; d also where all subjects differ alike. Further: images, subjects."""
-    both = first[["image_id", "subject", score]].merge(
-        second[["image_id", score]], on="image_id", suffixes=("", " second")
-    )
+    mine, theirs = first[["image_id", "subject", score]], second[["image_id", score]]
+    both = mine.merge(theirs, on="image_id", suffixes=("", " second"))
     both = both.assign(change=both[f"{score} second"] - both[score]).dropna(subset="change")
     people = both.groupby("subject").change.agg(["sum", "mean"])
     low, high = interval(Sample(both.change, both.subject, seed=0))
@@ -142,16 +141,13 @@ def sign_flip_p(sums: np.ndarray, n_resamples: int = 9999) -> float:
     Every flip is tried if there are at most n_resamples; NaN for a single subject."""
     if len(sums) < 2:
         return np.nan
-    flipped = permutation_test(
-        (sums, np.zeros_like(sums)), _difference, permutation_type="samples", n_resamples=n_resamples,
-        vectorized=True, rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return float(flipped.pvalue)
 
+    def total(ours: np.ndarray, zeros: np.ndarray, axis: int) -> np.ndarray:
+        """Exchanging a subject's sum with zero is flipping its sign."""
+        return ours.sum(axis=axis) - zeros.sum(axis=axis)
 
-def _difference(ours: np.ndarray, theirs: np.ndarray, axis: int) -> np.ndarray:
-    """Exchanging a subject's sum with zero is flipping its sign."""
-    return ours.sum(axis=axis) - theirs.sum(axis=axis)
+    how = {"permutation_type": "samples", "n_resamples": n_resamples, "rng": np.random.default_rng(0)}
+    return float(permutation_test((sums, np.zeros_like(sums)), total, vectorized=True, **how).pvalue)
 
 
 def compare_runs(scores: pd.DataFrame, by: str = "label", score: str = "f1") -> pd.DataFrame:

@@ -15,19 +15,12 @@ def datasets(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     rows = []
     for name, group in by_dataset(manifest, cfg):
         sizes = (group.width.astype(str) + "×" + group.height.astype(str)).value_counts()
-        rows.append(
-            {
-                "dataset": cfg.label(name),
-                "domain": group.domain.iloc[0],
-                "images": len(group),
-                "subjects": group.subject.nunique(),
-                "size (width×height)": sizes.index[0] + (f" and {len(sizes) - 1} more" if len(sizes) > 1 else ""),
-                "iris labelled": int(group.has_iris.sum()),
-                "sclera %": 100 * group.sclera.mean(),
-                "brightness": group.brightness.mean(),
-            }
-        )
-    return pd.DataFrame(rows)
+        size = sizes.index[0] + (f" and {len(sizes) - 1} more" if len(sizes) > 1 else "")
+        counts = len(group), group.subject.nunique(), size, int(group.has_iris.sum())
+        means = 100 * group.sclera.mean(), group.brightness.mean()
+        rows.append((cfg.label(name), group.domain.iloc[0], *counts, *means))
+    names = ["dataset", "domain", "images", "subjects", "size (width×height)", "iris labelled"]
+    return pd.DataFrame(rows, columns=[*names, "sclera %", "brightness"])
 
 
 def duplicates(manifest: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
@@ -65,11 +58,8 @@ def split_counts(splits: pd.DataFrame, manifest: pd.DataFrame, cfg: Config) -> p
 
 def caches(opened: list[PixelCache]) -> pd.DataFrame:
     """A row a size: images and megabytes on disk."""
-    rows = [
-        {"height": c.images.shape[1], "width": c.images.shape[2], "images": len(c), "MB": c.n_bytes / 1e6}
-        for c in opened
-    ]
-    return pd.DataFrame(rows)
+    rows = [(*cache.images.shape[1:3], len(cache), cache.n_bytes / 1e6) for cache in opened]
+    return pd.DataFrame(rows, columns=["height", "width", "images", "MB"])
 
 
 def shared_by_parts(found: pd.DataFrame) -> pd.DataFrame:
@@ -84,9 +74,9 @@ def sizes(manifest: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     """Images by dataset and size in pixels."""
     rows = []
     for name, group in by_dataset(manifest, cfg):
-        for (height, width), same in group.groupby(["height", "width"]):
-            rows.append({"dataset": cfg.label(name), "width": width, "height": height, "images": len(same)})
-    return pd.DataFrame(rows)
+        counts = group.groupby(["height", "width"]).size()
+        rows += [(cfg.label(name), width, height, n) for (height, width), n in counts.items()]
+    return pd.DataFrame(rows, columns=["dataset", "width", "height", "images"])
 
 
 def read_search(found: Calibration) -> str:

@@ -95,13 +95,10 @@ def read_comparison(table: pd.DataFrame) -> str:
         others = rows[rows.seed.isna()].sort_values("f1", ascending=False)
         listed = ", ".join(f"{row.run} {row.f1:.3f}" for row in others.itertuples())
         beside = f"; beside it {listed}" if listed else ""
-        score = f"F1 {best.f1:.3f}{_between(best)} on {best.images} images{people}"
+        between = "" if pd.isna(best.low) else f" ({best.low:.3f} to {best.high:.3f})"
+        score = f"F1 {best.f1:.3f}{between} on {best.images} images{people}"
         lines.append(f"- **{dataset}**: {best.run} does best, with {score}{within}{beside}.")
     return "\n".join(lines)
-
-
-def _between(row: pd.Series) -> str:
-    return "" if pd.isna(row.low) else f" ({row.low:.3f} to {row.high:.3f})"
 
 
 def read_costs(table: pd.DataFrame) -> str:

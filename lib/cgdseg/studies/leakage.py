@@ -72,20 +72,14 @@ def reported(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_reported(group: pd.DataFrame) -> dict:
-    honest, published = (Sample(group[side], group.subject) for side in ("honest", "published"))
     kept = group[group.honest.notna()]
-    return {
-        "images": len(group),
-        "subjects": group.subject.nunique(),
-        "honest f1": group.honest.mean(),
-        **_ends(interval(honest), "honest "),
-        "published f1": group.published.mean(),
-        **_ends(interval(published), "published "),
-        "honest images": len(kept),
-        "honest subjects": kept.subject.nunique(),
-        "inflation": group.published.mean() - group.honest.mean(),
-        **_ends(interval(published, honest, of=np.subtract)),
-    }
+    found = {"images": len(group), "subjects": group.subject.nunique()}
+    found |= {"honest images": len(kept), "honest subjects": kept.subject.nunique()}
+    sides = {side: Sample(group[side], group.subject) for side in ("honest", "published")}
+    for side, sample in sides.items():
+        found |= {f"{side} f1": group[side].mean()} | _ends(interval(sample), f"{side} ")
+    inflation = interval(sides["published"], sides["honest"], of=np.subtract)
+    return found | {"inflation": group.published.mean() - group.honest.mean()} | _ends(inflation)
 
 
 def same_images(table: pd.DataFrame) -> pd.DataFrame:
@@ -135,20 +129,10 @@ def by_exposure(table: pd.DataFrame) -> pd.DataFrame:
             if exposure == image and own[person].notna().any():
                 itself = own[image].mean() - own[person].mean()
                 ends = interval(samples[image], samples[person], of=np.subtract)
-            rows.append(
-                {
-                    **dict(zip(KEYS, key, strict=True)),
-                    "exposure": exposure,
-                    "images": len(mine),
-                    "subjects": mine.subject.nunique(),
-                    "honest f1": mine.honest.mean(),
-                    "published f1": mine.published.mean(),
-                    "change": change.mean(),
-                    **_ends(interval(samples[exposure])),
-                    "image itself": itself,
-                    **_ends(ends, "image itself "),
-                }
-            )
+            row = dict(zip(KEYS, key, strict=True)) | {"exposure": exposure}
+            row |= {"images": len(mine), "subjects": mine.subject.nunique(), "honest f1": mine.honest.mean()}
+            row |= {"published f1": mine.published.mean(), "change": change.mean(), "image itself": itself}
+            rows.append(row | _ends(interval(samples[exposure])) | _ends(ends, "image itself "))
     return pd.DataFrame(rows, columns=EXPOSED)
 
 

@@ -38,17 +38,9 @@ def speed(history: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
     """Seconds an epoch and milliseconds a training entry (of `run_parts`), validation included."""
     entries = int(parts.entries[parts.part == "train"].sum())
     seconds = history.seconds.median()
-    return pd.DataFrame(
-        [
-            {
-                "epochs": len(history),
-                "entries an epoch": entries,
-                "seconds an epoch": seconds,
-                "ms an entry": 1000 * seconds / entries,
-                "minutes in all": history.seconds.sum() / 60,
-            }
-        ]
-    )
+    row = {"epochs": len(history), "entries an epoch": entries, "seconds an epoch": seconds}
+    row |= {"ms an entry": 1000 * seconds / entries, "minutes in all": history.seconds.sum() / 60}
+    return pd.DataFrame([row])
 
 
 def read_training(history: pd.DataFrame) -> str:

@@ -3,7 +3,6 @@
 browse(cfg, scores of notebook 4) -> a widget, or None where the notebook runs by itself."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,18 +12,15 @@ from cgdseg.config import Config
 from cgdseg.data.drawing import errors
 from cgdseg.figures.factors import GAZE_NAMES
 from cgdseg.figures.widgets import parts
-from cgdseg.figures.widgets.parts import MenuPicture
+from cgdseg.figures.widgets.parts import MenuPicture, Widget
 from cgdseg.studies.scores.cases import Case, predict_cases
 from cgdseg.training.runs import trained_runs
-
-if TYPE_CHECKING:
-    import ipywidgets
 
 ANY = "any"
 ORDERS = {"worst first": True, "best first": False}
 
 
-def browse(cfg: Config, scores: pd.DataFrame, n: int = 6) -> "ipywidgets.Widget | None":
+def browse(cfg: Config, scores: pd.DataFrame, n: int = 6) -> Widget | None:
     """Menus of run, dataset, gaze and order above the n test images that they choose, with their errors coloured."""
     if not loops.someone_is_there():
         return None

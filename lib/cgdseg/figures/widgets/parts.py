@@ -6,16 +6,14 @@ import base64
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
 
 from cgdseg.data.images import encoded, resize_image
 
-if TYPE_CHECKING:  # importing it talks to a front-end, which a notebook that runs by itself has no use for
-    import ipywidgets
-
+Widget = Any  # an ipywidgets.Widget: importing it talks to a front-end, which a notebook that runs by itself lacks
 COLOURS_SAID = "Green is hit, orange is a false alarm, violet is missed."
 OPENS = "Space opens it"  # JupyterLab takes the arrow keys of a closed menu for itself (ipywidgets issue 3912)
 MOST_EYES = 12  # in a menu: more would have to be scrolled
@@ -34,7 +32,7 @@ class MenuPicture(NamedTuple):
     span: tuple[float, float] | None = None  # what black and the brightest colour stand for; None: least and most
 
 
-def menu(name: str, options: Sequence | dict) -> "ipywidgets.Dropdown":
+def menu(name: str, options: Sequence | dict) -> Widget:
     """A menu whose name is its label, in full."""
     import ipywidgets
 
@@ -42,14 +40,14 @@ def menu(name: str, options: Sequence | dict) -> "ipywidgets.Dropdown":
     return ipywidgets.Dropdown(options=options, description=name, **look)
 
 
-def row(*widgets: "ipywidgets.Widget") -> "ipywidgets.HBox":
+def row(*widgets: Widget) -> Widget:
     """Widgets beside each other, and below each other where the screen is narrow."""
     import ipywidgets
 
     return ipywidgets.HBox(widgets, layout={"flex_flow": "row wrap"})
 
 
-def page() -> "ipywidgets.HTML":
+def page() -> Widget:
     """A place for words, tables and pictures, which look as they do in the rest of the notebook."""
     import ipywidgets
 
@@ -57,7 +55,7 @@ def page() -> "ipywidgets.HTML":
 
 
 @contextlib.contextmanager
-def quietly(show: Callable, *controls: "ipywidgets.Widget") -> Iterator[None]:
+def quietly(show: Callable, *controls: Widget) -> Iterator[None]:
     """Set several controls that `show` observes, without its being called in between, when they do not fit yet."""
     for control in controls:
         control.unobserve(show, names="value")

@@ -3,7 +3,6 @@
 pick(settings, model, pixels) -> a widget, or None where the notebook runs by itself."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,14 +13,11 @@ from cgdseg.config import CGDSeg
 from cgdseg.data.cache import PixelCache
 from cgdseg.eyes.phrases import NAMES
 from cgdseg.figures.widgets import parts
-from cgdseg.figures.widgets.parts import MenuPicture
+from cgdseg.figures.widgets.parts import MenuPicture, Widget
 from cgdseg.models.layers import to_batch
 from cgdseg.models.small_clip import found_encoder, phrase_maps
 from cgdseg.models.text import token_names
 from cgdseg.studies.anatomy.grounding import weights_of
-
-if TYPE_CHECKING:
-    import ipywidgets
 
 ENCODER = "our text-image encoder"
 ASKABLE = {"every phrase a key": "prompts", "every token a key": "tokens", "similarity to each phrase": "similarity"}
@@ -33,7 +29,7 @@ SAYS = {
 }
 
 
-def pick(settings: CGDSeg, model: nn.Module, pixels: PixelCache) -> "ipywidgets.Widget | None":
+def pick(settings: CGDSeg, model: nn.Module, pixels: PixelCache) -> Widget | None:
     """A menu of eyes and one of forms, a field of phrases with others to add, and a map a key.
 
     The forms are those with several keys; where the config has an encoder of our own, also that by itself."""

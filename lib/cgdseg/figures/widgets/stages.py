@@ -4,7 +4,6 @@ walk(image ids, look) -> a widget, or None where the notebook runs by itself. lo
 and what `models.inspect.trace` saw, such as functools.partial(trace_eye, model, pixels)."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
@@ -13,18 +12,15 @@ from cgdseg import loops
 from cgdseg.data.cache import PixelCache
 from cgdseg.figures.stages import energy_picture, stage_features, token_picture
 from cgdseg.figures.widgets import parts
-from cgdseg.figures.widgets.parts import MenuPicture
+from cgdseg.figures.widgets.parts import MenuPicture, Widget
 from cgdseg.models.inspect import trace
 from cgdseg.models.layers import to_batch
-
-if TYPE_CHECKING:
-    import ipywidgets
 
 Look = Callable[[str], tuple[np.ndarray, dict]]
 AS_COLOURS, LENGTH, CHANNEL = "colours: 3 components", "length of the vector", "one channel"
 
 
-def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> "ipywidgets.Widget | None":
+def walk(eyes: Sequence[str], look: Look, stage: str = "S2 grounded") -> Widget | None:
     """Menus of eye and stage, how to see many channels at once or which one of them, and the picture."""
     if not loops.someone_is_there():
         return None

@@ -3,8 +3,6 @@
 slide(cfg, test scores, F1 by threshold, precision and recall by threshold) -> a widget, or None where the notebook
 runs by itself. Scores come from the tables; only the eye in sight is predicted, once."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -13,19 +11,16 @@ from cgdseg.config import Config
 from cgdseg.data.drawing import errors
 from cgdseg.figures.html import table_html
 from cgdseg.figures.widgets import parts
-from cgdseg.figures.widgets.parts import MenuPicture
+from cgdseg.figures.widgets.parts import MenuPicture, Widget
 from cgdseg.scoring.metrics import count_pixels, ratio, scores
 from cgdseg.scoring.tally import THRESHOLDS
 from cgdseg.studies.scores.cases import Case, predict_cases
 from cgdseg.training.runs import trained_runs
 
-if TYPE_CHECKING:
-    import ipywidgets
-
 GAIN_WORDS = "points against {:g}"
 
 
-def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataFrame) -> "ipywidgets.Widget | None":
+def slide(cfg: Config, test: pd.DataFrame, sweep: pd.DataFrame, curves: pd.DataFrame) -> Widget | None:
     """Menus of run, dataset and eye, a slider of the threshold, and below them scores and the eye.
 
     test: rows of `Tables.scores`; sweep: of `Tables.sweep`; curves: `scores.tables.curves`; more runs do not harm."""
@@ -96,13 +91,10 @@ def eye_html(case: Case, threshold: float) -> str:
     counts = count_pixels(case.prob[None], case.truth[None], threshold)
     found = scores(counts).iloc[0]
     words = f"F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}"
+    drawn = errors(case.image, case.prob >= threshold, case.truth)
     shown = [
         MenuPicture(case.image_id, case.image, "the eye"),
         MenuPicture("probability, black 0, bright 1", case.prob, "probability of sclera at each pixel", (0, 1)),
-        MenuPicture(
-            words,
-            errors(case.image, case.prob >= threshold, case.truth),
-            f"hits and errors at {threshold:.2f}: {words}",
-        ),
+        MenuPicture(words, drawn, f"hits and errors at {threshold:.2f}: {words}"),
     ]
     return parts.pictures(shown) + parts.words(parts.COLOURS_SAID)

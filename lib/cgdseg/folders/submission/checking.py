@@ -7,8 +7,8 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,7 @@ MANY_IMAGES = 5  # images whose mean says more than each of them
 LEFT_BEHIND = {".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"}  # by systems, in folders that people looked into
 
 
-@dataclass(frozen=True)
-class SubmissionFinding:
+class SubmissionFinding(NamedTuple):
     file: str
     severity: str
     fault: str
@@ -58,7 +57,7 @@ def check_submission(
                 findings = _Check(Path(folder), images, truth, colour).run(packed=True)
             except BadFile as bad:
                 findings = [SubmissionFinding(path.name, "error", "archive", bad.reason, bad.mend)]
-    return pd.DataFrame(map(asdict, findings), columns=[field.name for field in fields(SubmissionFinding)])
+    return pd.DataFrame(findings, columns=SubmissionFinding._fields)
 
 
 class _Check:

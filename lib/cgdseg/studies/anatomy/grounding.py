@@ -32,19 +32,12 @@ def compare_groundings(settings: systems.CGDSeg, patches: Tensor) -> pd.DataFram
         probe = (grounded * torch.linspace(-1, 1, grounded.numel()).view_as(grounded)).sum()
         gradients = torch.autograd.grad(probe, learned, allow_unused=True) if learned else []
         least = 1e-12 * max((g.abs().max() for g in gradients if g is not None), default=0)  # less is rounding
-        nil = [
-            p.numel() if g is None else int((g.abs() <= least).sum()) for p, g in zip(learned, gradients, strict=True)
-        ]
+        moved = sum(int((g.abs() > least).sum()) for g in gradients if g is not None)
         row = {"form": form, "keys": 0 if maps is None else maps.shape[1]}
-        row["differs by"] = float("nan") if maps is None else _range(maps)
-        rows.append(row | {"parameters": sum(p.numel() for p in learned), "never learn": sum(nil)})
+        row["differs by"] = float("nan") if maps is None else np.ptp(maps.numpy(force=True), axis=(2, 3)).max().item()
+        count = sum(p.numel() for p in learned)
+        rows.append(row | {"parameters": count, "never learn": count - moved})
     return pd.DataFrame(rows)
-
-
-def _range(maps: Tensor) -> float:
-    """The widest range of a map (B, K, h, w)."""
-    flat = maps.flatten(2)
-    return (flat.amax(2) - flat.amin(2)).max().item()
 
 
 def read_groundings(table: pd.DataFrame) -> str:

@@ -28,9 +28,8 @@ def transfer(rows: pd.DataFrame, baseline: str | dict[str, str]) -> pd.DataFrame
     and only those have a row."""
     means = rows.groupby(["variant", "set"]).f1.mean().unstack().rename(columns=SETS)
     judge = next(name for name in SETS if (rows.set == name).any())
-    grids = {
-        v: g.pivot(index="seed", columns="image", values="f1") for v, g in rows[rows.set == judge].groupby("variant")
-    }
+    judged = rows[rows.set == judge].groupby("variant")
+    grids = {variant: own.pivot(index="seed", columns="image", values="f1") for variant, own in judged}
     found, pairs = [], baseline if isinstance(baseline, dict) else dict.fromkeys(grids, baseline)
     for variant, other in pairs.items():
         change = (grids[variant] - grids[other]).dropna(how="all")
@@ -75,11 +74,8 @@ def input_pipeline() -> pd.DataFrame:
 def read_transfer(table: pd.DataFrame) -> str:
     """A study of benchmarks/transfer.py (`transfer`) in words."""
     base, rest, judged = table.iloc[0], table.iloc[1:], table.columns[1]
-    lines = [
-        f"- {row.variant}: {in_points(row.change, row.low, row.high)}"
-        for row in rest.itertuples()
-        if row.high < 0 or row.low > 0
-    ]
+    sure = rest[(rest.high < 0) | (rest.low > 0)]
+    lines = [f"- {row.variant}: {in_points(row.change, row.low, row.high)}" for row in sure.itertuples()]
     start = f"The baseline, {base.variant}, reaches F1 {base[judged]:.3f} on {judged.removesuffix(' F1')}. "
     unsure = f"For {len(rest) - len(lines)} of {len(rest)} changes the interval includes zero"
     return start + (f"{unsure}; the others:\n\n" + "\n".join(lines) if lines else f"{unsure}.")
@@ -94,7 +90,6 @@ def read_language(table: pd.DataFrame) -> str:
             f"In none of the {len(table)} forms can language be told from random text: every interval includes zero, "
             f"and the widest reaches {widest:.1f} points."
         )
-    parts = [
-        f"{word} in {', '.join(rows.variant)}" for word, rows in (("helps", helped), ("harms", harmed)) if len(rows)
-    ]
+    found = {"helps": helped, "harms": harmed}
+    parts = [f"{word} in {', '.join(rows.variant)}" for word, rows in found.items() if len(rows)]
     return f"Against random text language {' and '.join(parts)}; the other intervals include zero."

@@ -81,18 +81,11 @@ def table(seeds=SEEDS, channels: int = CHANNELS) -> pd.DataFrame:
         smooth = [beyond_the_grid(power_spectrum(response(kind, smooth_noise(seed, channels), seed))) for seed in seeds]
         equal = power_spectrum(response(kind, constant, equal_weights=True))
         own = UPSAMPLERS[kind](channels).parameters() if kind in UPSAMPLERS else ()
-        rows.append(
-            {
-                "upsampling": kind,
-                "parameters": sum(p.numel() for p in own),
-                "checkerboard index": np.mean(indices),
-                "lowest": min(indices),
-                "highest": max(indices),
-                "with equal weights": checkerboard_index(equal),
-                "beyond the grid %": 100 * np.mean(smooth),
-            }
-        )
-    return pd.DataFrame(rows)
+        spread = np.mean(indices), min(indices), max(indices)
+        count = sum(p.numel() for p in own)
+        rows.append((kind, count, *spread, checkerboard_index(equal), 100 * np.mean(smooth)))
+    names = ["upsampling", "parameters", "checkerboard index", "lowest", "highest", "with equal weights"]
+    return pd.DataFrame(rows, columns=[*names, "beyond the grid %"])
 
 
 class Example(NamedTuple):
@@ -121,15 +114,12 @@ def read(found: pd.DataFrame) -> str:
         names = chosen.index[chosen]
         return ", ".join(f"`{n}`" if values is None else f"`{n}` ({values[n]:.2f})" for n in names) or "none"
 
-    return "\n".join(
-        [
-            f"- No checkerboard on a constant: {listed(~marked)}.",
-            f"- Fixed, and so left to the layers after it: {listed(marked & ~learns, index)}.",
-            "- At the start only, as equal weights are free of it and training may find such: "
-            f"{listed(marked & learns & (equal == 0), index)}.",
-            "- Left with equal weights too, as some pixels are painted more often than others: "
-            f"{listed(marked & learns & (equal > 0), equal)}.",
-            f"- Of the energy of smooth features, {beyond.min():.2g} % (`{beyond.idxmin()}`) to {beyond.max():.2g} % "
-            f"(`{beyond.idxmax()}`) comes to lie beyond the small grid's frequencies.",
-        ]
+    start, always = listed(marked & learns & (equal == 0), index), listed(marked & learns & (equal > 0), equal)
+    return (
+        f"- No checkerboard on a constant: {listed(~marked)}.\n"
+        f"- Fixed, and so left to the layers after it: {listed(marked & ~learns, index)}.\n"
+        f"- At the start only, as equal weights are free of it and training may find such: {start}.\n"
+        f"- Left with equal weights too, as some pixels are painted more often than others: {always}.\n"
+        f"- Of the energy of smooth features, {beyond.min():.2g} % (`{beyond.idxmin()}`) to {beyond.max():.2g} % "
+        f"(`{beyond.idxmax()}`) comes to lie beyond the small grid's frequencies."
     )

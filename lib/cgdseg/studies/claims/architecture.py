@@ -17,7 +17,6 @@ from cgdseg.studies.anatomy import upsampling
 from cgdseg.studies.anatomy.cgdseg import paper_counts, paper_size
 from cgdseg.studies.claims.evidence import Evidence, paper, paper_trace
 from cgdseg.studies.claims.ledger import Found
-from cgdseg.studies.claims.registry import claim_check
 
 
 @functools.cache
@@ -25,95 +24,79 @@ def _counts() -> dict[str, int]:
     return paper_counts(inspect.parameter_table(paper_size(), paper()))
 
 
-@claim_check
 def part_parameters(evidence: Evidence, part: str) -> Found:
     """Parameters of one part of our model at the paper's size, counted."""
     count = _counts()[part]
     return Found(float(count), f"{part} has {count:,}")
 
 
-@claim_check
 def trainable_share(evidence: Evidence) -> Found:
     """Trainable parameters over all, the text tower's among them, counted."""
     share = 100 * _counts()["all trainable"] / _counts()["total"]
     return Found(share, f"{_counts()['all trainable']:,} of {_counts()['total']:,}")
 
 
-@claim_check
 def several_parts(evidence: Evidence, names: list[str]) -> Found:
     """Parameters of several parts of our model together, counted."""
     counts = [_counts()[name] for name in names]
     return Found(float(sum(counts)), " + ".join(f"{name} {n:,}" for name, n in zip(names, counts, strict=True)))
 
 
-@claim_check
 def clip_parameters(evidence: Evidence) -> Found:
     """Parameters of CLIP ViT-B/32, both towers, counted on its definition in transformers."""
     with torch.device("meta"):
         both = sum(p.numel() for p in CLIPModel(CLIPConfig()).parameters())
-    return Found(
-        float(both), f"text and image together have {both:,}; the text tower has {_counts()['CLIP text tower']:,}"
-    )
+    said = f"text and image together have {both:,}; the text tower has {_counts()['CLIP text tower']:,}"
+    return Found(float(both), said)
 
 
-@claim_check
 def clip_text_setting(evidence: Evidence, name: str) -> Found:
     """The setting of CLIP ViT-B/32's text tower in transformers."""
     return Found(float(getattr(CLIPTextConfig(), name)))
 
 
-@claim_check
 def module_parameters(evidence: Evidence, module: str) -> Found:
     """Parameters of one module of our model at the paper's size, counted."""
     count = sum(p.numel() for p in paper().get_submodule(module).parameters())
     return Found(float(count), f"`{module}`: {count:,}")
 
 
-@claim_check
 def lora_block(evidence: Evidence) -> Found:
     """Parameters of the adapter of one block: one A for q, k and v, as on a fused projection."""
     block = paper().backbone.dinov2.encoder.layer[0]
-    shapes = {tuple(p.shape) for name, p in block.named_parameters() if "lora_" in name}
-    count = sum(p.numel() for name, p in block.named_parameters() if "lora_" in name)
-    return Found(
-        float(count), f"matrices of {', '.join(f'{a}×{b}' for a, b in sorted(shapes))}, the second for each of q, k, v"
-    )
+    adapters = [p for name, p in block.named_parameters() if "lora_" in name]
+    shapes = ", ".join(f"{a}×{b}" for a, b in sorted({tuple(p.shape) for p in adapters}))
+    return Found(float(sum(p.numel() for p in adapters)), f"matrices of {shapes}, the second for each of q, k, v")
 
 
-@claim_check
 def lora_adapters(evidence: Evidence) -> Found:
     """Blocks of our model that hold an adapter."""
     blocks = paper().backbone.dinov2.encoder.layer
     return Found(float(sum(any("lora_A" in name for name, _ in block.named_parameters()) for block in blocks)))
 
 
-@claim_check
 def shape(evidence: Evidence, module: str) -> Found:
     """The shape that leaves a module when one image passes through our model."""
     return Found("×".join(map(str, paper_trace()[module].shape)), f"after `{module}`")
 
 
-@claim_check
 def tokens_shape(evidence: Evidence, module: str) -> Found:
     """The shape that leaves a module for one image, its grid of patches read as a sequence."""
     grid = paper_trace()[module]
     return Found("×".join(map(str, grid.flatten(2).transpose(1, 2).shape)), f"after `{module}`, (B, N, C)")
 
 
-@claim_check
 def cached_text(evidence: Evidence) -> Found:
     """The shape of the cached keys, for a batch of one, and whether checkpoints hold them."""
     keys, stored = paper().grounding.keys, "grounding.keys" in paper().state_dict()
     return Found("×".join(map(str, (1, *keys.shape))), "checkpoints hold it" if stored else "checkpoints lack it")
 
 
-@claim_check
 def channels(evidence: Evidence, module: str) -> Found:
     """Channels that leave a module of our model."""
     return Found(float(paper_trace()[module].shape[1]), f"after `{module}`")
 
 
-@claim_check
 def backbone(evidence: Evidence, name: str) -> Found:
     """A setting of the DINOv2 that our model builds."""
     settings = paper().backbone.dinov2.config
@@ -126,15 +109,12 @@ def backbone(evidence: Evidence, name: str) -> Found:
     return Found(value if isinstance(value, str) else float(value))
 
 
-@claim_check
 def patch_embedding(evidence: Evidence) -> Found:
     """The convolution that makes the patches: inputs, outputs, kernel and stride."""
     conv = next(m for m in paper().backbone.dinov2.embeddings.modules() if isinstance(m, nn.Conv2d))
-    text = f"Conv2d({conv.in_channels},{conv.out_channels},{conv.kernel_size[0]},{conv.stride[0]})"
-    return Found(text)
+    return Found(f"Conv2d({conv.in_channels},{conv.out_channels},{conv.kernel_size[0]},{conv.stride[0]})")
 
 
-@claim_check
 def whole_image_is_seen(evidence: Evidence) -> Found:
     """Which pixels move the patch features, by their gradient."""
     image = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -145,7 +125,6 @@ def whole_image_is_seen(evidence: Evidence) -> Found:
     return Found(unseen == 0, said)
 
 
-@claim_check
 def block_operations(evidence: Evidence) -> Found:
     """Multiplications of one transformer block on 325 tokens, counted by PyTorch."""
     block = paper().backbone.dinov2.encoder.layer[0]
@@ -154,13 +133,10 @@ def block_operations(evidence: Evidence) -> Found:
         block(torch.zeros(1, 325, 384))
     products = counter.get_total_flops() / 2
     scores = 2 * 325**2 * 384  # QK' and the weighted sum of V
-    said = (
-        f"{products / 1e6:,.0f} million; {scores / 1e6:,.0f} grow with N² d, the rest, projections and MLP, with N d²"
-    )
-    return Found(products, said)
+    said = f"{products / 1e6:,.0f} million; {scores / 1e6:,.0f} grow with N² d, the rest, projections and MLP, with"
+    return Found(products, f"{said} N d²")
 
 
-@claim_check
 def connections(evidence: Evidence) -> Found:
     """Paths into the layers of one Dense block, from the channels that each layer takes in."""
     dense = paper().decoder[0].dense
@@ -170,27 +146,19 @@ def connections(evidence: Evidence) -> Found:
     return Found(float(paths), f"the {len(widths)} layers take in {', '.join(map(str, widths))} channels")
 
 
-@claim_check
 def bottleneck(evidence: Evidence) -> Found:
     """The layers of one step of a Dense block."""
     kinds = {"BatchNorm2d": "BN", "ReLU": "ReLU"}
-    steps = [
-        f"Conv{m.kernel_size[0]}×{m.kernel_size[0]}({m.out_channels})"
-        if isinstance(m, nn.Conv2d)
-        else kinds[type(m).__name__]
-        for m in paper().decoder[0].dense.layers[0]
-    ]
-    return Found(" → ".join(steps), "4k is 128 and k is 32")
+    step = paper().decoder[0].dense.layers[0]
+    names = [kinds.get(type(m).__name__) or f"Conv{'×'.join(map(str, m.kernel_size))}({m.out_channels})" for m in step]
+    return Found(" → ".join(names), "4k is 128 and k is 32")
 
 
-@claim_check
 def csse_parameters(evidence: Evidence, gate: str, width: int = 512) -> Found:
     """Parameters of one gate of a CSSE block of 512 channels, counted."""
-    found = sum(p.numel() for p in getattr(CSSE(width, 16), gate).parameters())
-    return Found(float(found))
+    return Found(float(sum(p.numel() for p in getattr(CSSE(width, 16), gate).parameters())))
 
 
-@claim_check
 def free_of_parameters(evidence: Evidence) -> Found:
     """Parameters of the decoder's upsampling, counted."""
     count = sum(p.numel() for stage in paper().decoder for p in stage.upsample.parameters())
@@ -202,24 +170,19 @@ def _upsamplers() -> pd.DataFrame:
     return upsampling.table().set_index("upsampling")
 
 
-@claim_check
 def checkerboard(evidence: Evidence, kind: str, against: str) -> Found:
     """Checkerboard index of two untrained upsamplers for a constant (notebook 2); 0: none, 1: nothing else."""
     index = _upsamplers()["checkerboard index"]
     return Found(bool(index[kind] < index[against]), f"{kind} {index[kind]:.3f}, {against} {index[against]:.3f}")
 
 
-@claim_check
 def invented_energy(evidence: Evidence, kind: str) -> Found:
     """Share of energy that an untrained upsampler puts where the small grid of smooth noise can hold none."""
     row = _upsamplers().loc[kind]
-    said = (
-        f"{row['beyond the grid %']:.1g} %, and a checkerboard index of {row['checkerboard index']:.1g} for a constant"
-    )
-    return Found(float(row["beyond the grid %"]), said)
+    share, index = row["beyond the grid %"], row["checkerboard index"]
+    return Found(float(share), f"{share:.1g} %, and a checkerboard index of {index:.1g} for a constant")
 
 
-@claim_check
 def cost_of_a_scale(evidence: Evidence) -> Found:
     """Operations of one pyramid level, with channels or pixels doubled; O(C) leaves pixels out and doubles with C."""
     wider, larger = _level(2, 1) / _level(1, 1), _level(1, 2) / _level(1, 1)
@@ -234,7 +197,6 @@ def _level(width: int, side: int) -> int:
     return counter.get_total_flops()
 
 
-@claim_check
 def unet_memory(evidence: Evidence) -> Found:
     """What a U-Net's encoder keeps, in numbers, at two sizes; O(H²W²) is 16 times at twice the side."""
     small, large = _kept(64), _kept(128)
@@ -251,19 +213,15 @@ def _kept(side: int) -> int:
     return sum(value.numel() for value in kept)
 
 
-@claim_check
 def logits_kind(evidence: Evidence) -> Found:
     """The type that leaves our head under autocast in half precision, as prediction with AMP runs it."""
     head = paper().head.layers
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         logits = head(torch.zeros(1, 128, 8, 8))
-    kind = str(logits.dtype).removeprefix("torch.")
-    return Found(
-        kind, "convolutions run in half precision under AMP (bfloat16 on a CPU, float16 on CUDA), the last one too"
-    )
+    said = "convolutions run in half precision under AMP (bfloat16 on a CPU, float16 on CUDA), the last one too"
+    return Found(str(logits.dtype).removeprefix("torch."), said)
 
 
-@claim_check
 def text_tower_at_work(evidence: Evidence) -> Found:
     """Parameters of modules of CLIP that one forward pass of our model could use."""
     towers = [module for module in paper().modules() if "CLIP" in type(module).__name__]

@@ -11,31 +11,26 @@ from torch import nn
 from cgdseg.data.augment import SLIDES
 from cgdseg.studies.claims.evidence import Evidence, paper_config
 from cgdseg.studies.claims.ledger import Found, in_words
-from cgdseg.studies.claims.registry import claim_check
 from cgdseg.training import losses
 
 
-@claim_check
 def follows(evidence: Evidence, formula: str) -> Found:
     """Computed again from other numbers of the slides."""
     value = float(pd.eval(formula, local_dict=evidence.numbers, engine="python"))
     other = next((claim for claim in evidence.claims if claim.id == formula), None)
     if other:
-        return Found(
-            value, f"“{other.claim}” on the slide “{other.slide}” says {in_words(value, other.unit)}", "slides"
-        )
+        said = f"“{other.claim}” on the slide “{other.slide}” says {in_words(value, other.unit)}"
+        return Found(value, said, "slides")
     written = re.sub(r"[a-z_]\w*", lambda name: f"{evidence.numbers[name[0]]:,.10g}", formula)
     return Found(value, f"{written} = {in_words(value)}", "slides")
 
 
-@claim_check
 def computed(evidence: Evidence, formula: str) -> Found:
     """Computed from definitions."""
     value = float(pd.eval(formula, engine="python"))
     return Found(value, f"{formula} = {in_words(value)}")
 
 
-@claim_check
 def setting(evidence: Evidence, path: str) -> Found:
     """The value that the recipe of this repository, configs/ssbc2026.yaml, trains with."""
     value = paper_config()
@@ -48,14 +43,12 @@ def setting(evidence: Evidence, path: str) -> Found:
     return Found(value if isinstance(value, str | bool) else float(value), f"`{path}` of the recipe is {value}")
 
 
-@claim_check
 def epsilon(evidence: Evidence) -> Found:
     """The constant in our Dice loss, and that loss where truth and prediction are both empty."""
     empty = losses.dice_bce(torch.full((1, 1, 8, 8), -1e4), torch.zeros(1, 1, 8, 8), 0.0, 1.0).item()
     return Found(losses.EPSILON, f"with nothing to find and nothing found the loss is {empty:.3g}")
 
 
-@claim_check
 def augmentation(evidence: Evidence, name: str, what: str = "p", end: int | None = None, scale: float = 1.0) -> Found:
     """A setting of our augmentation pipeline."""
     value = getattr(SLIDES[name], what)
@@ -63,7 +56,6 @@ def augmentation(evidence: Evidence, name: str, what: str = "p", end: int | None
     return Found(float(value) * scale, f"`{what}` of {name} is {value}")
 
 
-@claim_check
 def learning_rate(evidence: Evidence, epoch: int) -> Found:
     """PyTorch's CosineAnnealingLR with the recipe's settings, after so many epochs."""
     settings = paper_config().training
@@ -77,14 +69,12 @@ def learning_rate(evidence: Evidence, epoch: int) -> Found:
     return Found(rate, f"after {epoch} epochs {rate:.3g}; the slides' formula gives {written:.3g}")
 
 
-@claim_check
 def adamw_default(evidence: Evidence, name: str, place: int | None = None) -> Found:
     """PyTorch's AdamW by its defaults, which our optimizer leaves as they are."""
     value = torch.optim.AdamW([nn.Parameter(torch.zeros(1))]).defaults[name]
     return Found(float(value if place is None else value[place]))
 
 
-@claim_check
 def moves_one_way(evidence: Evidence, values: list[float], up: bool = True) -> Found:
     """Every value the slides print against the one before it."""
     steps = np.diff(values)
@@ -94,14 +84,12 @@ def moves_one_way(evidence: Evidence, values: list[float], up: bool = True) -> F
     return Found(against + still == 0, said, "slides")
 
 
-@claim_check
 def share_of_gain(evidence: Evidence, first: float, then: float, last: float) -> Found:
     """How much of the whole gain the first epochs make, of the slides' numbers; rapid means most of it."""
     share = 100 * (then - first) / (last - first)
     return Found(share > 50, f"{then} - {first} is {share:.0f} % of all that is gained until {last}", "slides")
 
 
-@claim_check
 def same_identity(evidence: Evidence) -> Found:
     """IoU = F1 / (2 - F1) for random counts of pixels."""
     tp, fp, fn = np.random.default_rng(0).integers(0, 10_000, size=(3, 10_000)).astype(float) + 1
@@ -110,7 +98,6 @@ def same_identity(evidence: Evidence) -> Found:
     return Found(bool(worst < 1e-12), f"it holds for one set of counts: 10,000 random ones differ by {worst:.1g} most")
 
 
-@claim_check
 def identity_in_table(evidence: Evidence, pairs: list[list[float]]) -> Found:
     """IoU = F1 / (2 - F1) for every pair that a slide prints, both rounded to four decimals."""
     f1, iou = np.array(pairs).T
@@ -123,7 +110,6 @@ def identity_in_table(evidence: Evidence, pairs: list[list[float]]) -> Found:
     return Found(beyond == 0, said, "slides")
 
 
-@claim_check
 def receptive_field(evidence: Evidence) -> Found:
     """The receptive field of L plain 3×3 convolutions, found by gradients, against L and against log L."""
     depths = np.array([2, 4, 8, 16])
@@ -145,16 +131,13 @@ def _field(depth: int) -> int:
     return int((image.grad[0, 0, side // 2] != 0).sum())
 
 
-@claim_check
 def cornea_and_sclera(evidence: Evidence, cornea_mm: float, eyeball_mm: float) -> Found:
     """The sphere's share that a cap as wide as the cornea leaves (11.7 mm across, an eyeball of 24 mm)."""
     cap = (1 - math.sqrt(1 - (cornea_mm / eyeball_mm) ** 2)) / 2
-    return Found(
-        100 * (1 - cap), f"the cornea takes {100 * cap:.1f} % of the sphere and the sclera nearly all the rest"
-    )
+    said = f"the cornea takes {100 * cap:.1f} % of the sphere and the sclera nearly all the rest"
+    return Found(100 * (1 - cap), said)
 
 
-@claim_check
 def ranks_alike(evidence: Evidence) -> Found:
     """Mean F1 and mean IoU over images as orders of two systems: one counterexample is enough."""
     even, uneven = np.array([0.80, 0.80]), np.array([1.00, 0.58])  # F1 of two images by two systems

@@ -9,7 +9,6 @@ from cgdseg.folders.pairing import BINARY, PROBABILITIES
 from cgdseg.labels import SCLERA
 from cgdseg.studies.claims.evidence import PAIRS_ON_SLIDES, Evidence, paper_config, slides_splits
 from cgdseg.studies.claims.ledger import Found
-from cgdseg.studies.claims.registry import claim_check
 
 # What others published, for claims about data sets that nobody may pass on.
 KNOWN_PAIRS = {"SynCROI": 11_000, "SBVPI": 1_840}  # SSBC 2025 kit: 10,000 + 1,000; SBVPI images with a sclera mask
@@ -18,7 +17,6 @@ TEST_SETS_2025 = ("MOBIUS", "SMD", "SLD", "SynMOBIUS")  # SSBC 2025, kit and arX
 TRAINING_SETS_2025 = ("SynCROI", "SBVPI")
 
 
-@claim_check
 def pairs(evidence: Evidence, dataset: str) -> Found:
     """Pairs that notebook 1 found where the data set is there, else those that its owners publish."""
     if evidence.is_real(dataset) and evidence.manifest is not None:
@@ -29,7 +27,6 @@ def pairs(evidence: Evidence, dataset: str) -> Found:
     return Found(None, "its owners publish 2,624 images and masks for part of them", "nothing")
 
 
-@claim_check
 def part_size(evidence: Evidence, condition: str, part: str, datasets: list[str] | None = None) -> Found:
     """Entries that our splits give when data sets of the slides' sizes are split as the slides describe."""
     ids = pd.Series(_published(condition, part))
@@ -39,14 +36,12 @@ def part_size(evidence: Evidence, condition: str, part: str, datasets: list[str]
     return Found(float(len(ids)), f"{counts}; 90 % of each real set train, each image three times")
 
 
-@claim_check
 def distinct_training_pairs(evidence: Evidence, condition: str) -> Found:
     """Different images in training when data sets of the slides' sizes are split as the slides describe."""
     n = len(set(_published(condition, "train")))
     return Found(float(n), f"{condition} trains on {n:,} different pairs")
 
 
-@claim_check
 def seen_in_training(evidence: Evidence, condition: str, dataset: str) -> Found:
     """Share of a test set that is trained on when it is split and tested in full, as the slides count it."""
     test = {i for i in _published(condition, "test") if i.startswith(f"{dataset}/")}
@@ -62,7 +57,6 @@ def _published(condition: str, part: str) -> list[str]:
     return select_ids(slides_splits(), paper_config(), condition, part, "published")
 
 
-@claim_check
 def sclera_share(evidence: Evidence) -> Found:
     """Mean share of sclera over the images of MASD and SBVPI."""
     real = [name for name in ("MASD", "SBVPI") if name in evidence.cfg.datasets]
@@ -76,13 +70,11 @@ def sclera_share(evidence: Evidence) -> Found:
     return Found(float(share), f"{said}: a mask that is all background is right on {100 - share:.1f} %", basis)
 
 
-@claim_check
 def sensor(evidence: Evidence, dataset: str) -> Found:
     """The light that a data set was taken in, as its owners publish it."""
     return Found("visible light", KNOWN_COLOUR[dataset])
 
 
-@claim_check
 def shared_with_2025(evidence: Evidence, datasets: list[str]) -> Found:
     """Test sets that SSBC 2025 has in common with the slides; without one there is nothing to compare."""
     shared = sorted(set(datasets) & set(TEST_SETS_2025))
@@ -94,14 +86,12 @@ def shared_with_2025(evidence: Evidence, datasets: list[str]) -> Found:
     return Found(None, f"{said}. A comparison needs those sets", "nothing")
 
 
-@claim_check
 def cache_gigabytes(evidence: Evidence, dataset: str) -> Found:
     """Bytes of an RGB image and its mask at 256×256, one for each value, times the pairs."""
     size = PAIRS_ON_SLIDES[dataset] * 256 * 256 * (3 + 1)
     return Found(size / 1e9, f"{PAIRS_ON_SLIDES[dataset]:,} pairs in uint8; float32 would take {4 * size / 1e9:.2f} GB")
 
 
-@claim_check
 def geometry_moves_masks_too(evidence: Evidence, names: list[str]) -> Found:
     """A picture of its own mask, augmented: does the mask still lie on it?"""
     rows, columns = np.mgrid[:96, :128]
@@ -116,7 +106,6 @@ def geometry_moves_masks_too(evidence: Evidence, names: list[str]) -> Found:
     return Found(bool(worst > 0.95), f"over {5 * len(names)} draws their overlap (IoU) is at least {worst:.3f}")
 
 
-@claim_check
 def image_only(evidence: Evidence, name: str) -> Found:
     """Whether an augmentation changes the image and leaves the mask."""
     image, mask = np.full((96, 128, 3), 90, np.uint8), np.eye(96, 128, dtype=np.uint8)
@@ -125,7 +114,6 @@ def image_only(evidence: Evidence, name: str) -> Found:
     return Found(bool(changed > 0 and (labels == mask).all()), f"{changed:.0%} of the pixels change, none of the mask")
 
 
-@claim_check
 def folder_names(evidence: Evidence, names: list[str]) -> Found:
     """Folder names against those of the SSBC 2025 kit; no kit of 2026 is public."""
     wanted = {PROBABILITIES, BINARY}

@@ -1,15 +1,21 @@
 """The judge: claims and evidence -> a table with what was measured for each and the verdict; nothing in it is typed."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from cgdseg.studies.claims import architecture, arithmetic, data, gradients, results  # noqa: F401  they register themselves
+from cgdseg.studies.claims import architecture, arithmetic, data, gradients, results
 from cgdseg.studies.claims.evidence import Evidence
 from cgdseg.studies.claims.ledger import Claim, Found, in_words, verdict
-from cgdseg.studies.claims.registry import CHECKS, Check
 
+Check = Callable[..., Found]
+CHECKS: dict[str, Check] = {  # every function of a theme that another module may call
+    name: check
+    for theme in (architecture, arithmetic, data, gradients, results)
+    for name, check in inspect.getmembers(theme, inspect.isfunction)
+    if check.__module__ == theme.__name__ and not name.startswith("_")
+}
 JUDGED_COLUMNS = ["id", "slide", "claim", "claimed", "measured", "verdict", "how", "found"]
 SPELLED_OUT = ("what_it_takes", "values", "pairs")  # arguments that what was found repeats
 
@@ -44,18 +50,9 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
     rows = []
     for claim in claims:
         found = run_check(claim, evidence)
-        rows.append(
-            {
-                "id": claim.id,
-                "slide": claim.slide,
-                "claim": claim.claim,
-                "claimed": in_words(claim.value, claim.unit),
-                "measured": in_words(found.value, claim.unit),
-                "verdict": verdict(claim, found),
-                "how": how(claim),
-                "found": found.said,
-            }
-        )
+        claimed, measured = (in_words(value, claim.unit) for value in (claim.value, found.value))
+        judged = claimed, measured, verdict(claim, found)
+        rows.append((claim.id, claim.slide, claim.claim, *judged, how(claim), found.said))
     return pd.DataFrame(rows, columns=JUDGED_COLUMNS)
 
 

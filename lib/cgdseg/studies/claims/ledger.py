@@ -1,6 +1,6 @@
 """The ledger of claims: data/claims.yaml -> one `Claim` a row; a claim and what was found -> a verdict.
 
-What tests a claim stands in `registry.CHECKS`; a verdict is never typed, it follows from the two values."""
+What tests a claim stands in `judge.CHECKS`; a verdict is never typed, it follows from the two values."""
 
 import math
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Claim(BaseModel):
     claim: Annotated[str, Field(min_length=1)]  # in the slides' own words
     value: Value
     unit: str = ""
-    test: str  # a name in `registry.CHECKS`
+    test: str  # a name in `judge.CHECKS`
     args: dict[str, Any] = {}
     tolerance: Annotated[float, Field(ge=0)] = 0.0  # absolute, in the claim's unit; often half of the last digit
 

@@ -10,7 +10,6 @@ from cgdseg.paths import RESULTS
 from cgdseg.studies.anatomy import measured
 from cgdseg.studies.claims.evidence import Evidence
 from cgdseg.studies.claims.ledger import Found
-from cgdseg.studies.claims.registry import claim_check
 from cgdseg.studies.phrasing import in_points
 
 POOLED = "pooled f1"  # the slides' test scores look like those of all pixels together; see `identity_of_means`
@@ -29,7 +28,6 @@ def _basis(evidence: Evidence, *datasets: str) -> str:
     return "computed" if all(map(evidence.is_real, datasets)) else "stand-in"
 
 
-@claim_check
 def pooled_score(evidence: Evidence, condition: str, dataset: str | None = None) -> Found:
     """Pooled F1 of our CGDSeg, trained on the condition; on synthetic validation eyes where no test set is named."""
     rows = _rows(evidence, condition, dataset)
@@ -44,21 +42,16 @@ def pooled_score(evidence: Evidence, condition: str, dataset: str | None = None)
     return Found(float(value), said, _basis(evidence, "SynCROI", dataset or "SynCROI"))
 
 
-@claim_check
 def change(evidence: Evidence, dataset: str | None = None) -> Found:
     """Our mixed run minus our synthetic one, pooled F1, in points."""
     before, after = (_rows(evidence, condition, dataset) for condition in ("synthetic", "mixed"))
     if before.empty or after.empty:
         return Found(None, "a run of synthetic or mixed is missing here", "nothing")
     value = 100 * (after[POOLED].mean() - before[POOLED].mean())
-    return Found(
-        float(value),
-        f"{value:+.1f} points on {before.dataset.iloc[0]}",
-        _basis(evidence, "SynCROI", dataset or "SynCROI"),
-    )
+    said = f"{value:+.1f} points on {before.dataset.iloc[0]}"
+    return Found(float(value), said, _basis(evidence, "SynCROI", dataset or "SynCROI"))
 
 
-@claim_check
 def gap_share_closed(evidence: Evidence, dataset: str) -> Found:
     """Share by which the gap to a test set is smaller for our mixed run than for our synthetic one, in per cent."""
     gaps = []
@@ -71,7 +64,6 @@ def gap_share_closed(evidence: Evidence, dataset: str) -> Found:
     return Found(float(100 * (1 - gaps[1] / gaps[0])), said, _basis(evidence, "SynCROI", dataset))
 
 
-@claim_check
 def identity_on_images(evidence: Evidence) -> Found:
     """IoU = F1 / (2 - F1) on every image that our runs were scored on."""
     scores = evidence.scores
@@ -81,7 +73,6 @@ def identity_on_images(evidence: Evidence) -> Found:
     return Found(bool(worst < 1e-9), f"over {len(scores):,} scored images it is off by {worst:.0e} at most")
 
 
-@claim_check
 def identity_of_means(evidence: Evidence) -> Found:
     """IoU = F1 / (2 - F1) for means over the images of our test sets, to the slides' four decimals."""
     table = evidence.summary[evidence.summary.part == "test"] if len(evidence.summary) else evidence.summary
@@ -98,25 +89,19 @@ def identity_of_means(evidence: Evidence) -> Found:
     return Found(bool((apart.abs() <= 5e-5).all()), said)
 
 
-@claim_check
 def language_helps(evidence: Evidence) -> Found:
     """Study of benchmarks/transfer.py: F1 with language minus F1 with random text, in the slides' form."""
     study = pd.read_csv(RESULTS / "transfer-grounding.csv")
     row = measured.transfer(study, {"anchor": "random"}).iloc[0]
-    said = (
-        f"{in_points(row.change, row.low, row.high)} over {row.seeds} seeds, small "
-        "CGDSeg trained and scored on rendered eyes"
-    )
-    return Found(bool(row.low > 0), said, "stand-in")
+    said = f"{in_points(row.change, row.low, row.high)} over {row.seeds} seeds, small CGDSeg trained and scored on"
+    return Found(bool(row.low > 0), f"{said} rendered eyes", "stand-in")
 
 
-@claim_check
 def needs(evidence: Evidence, what_it_takes: str) -> Found:
     """Not tested here; what it takes stands beside it."""
     return Found(None, what_it_takes, "nothing")
 
 
-@claim_check
 def milliseconds(evidence: Evidence) -> Found:
     """Time of one image on CUDA; what benchmarks/inference.py measured on a CPU stands beside it."""
     result = measured.measured("inference")
@@ -126,7 +111,6 @@ def milliseconds(evidence: Evidence) -> Found:
     return Found(None, said, "nothing")
 
 
-@claim_check
 def compiler(evidence: Evidence, name: str) -> Found:
     """The backend that torch.compile takes when none is named, and whether it is registered at all."""
     default = get_default_backend()

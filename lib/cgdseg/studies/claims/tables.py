@@ -20,9 +20,8 @@ def causes(judged: pd.DataFrame, verdict: str) -> pd.DataFrame:
 def verdicts(judged: pd.DataFrame, order: tuple[str, ...]) -> pd.DataFrame:
     """How many claims have each verdict: verdict, claims, share (%)."""
     counts = judged.verdict.value_counts().reindex(order, fill_value=0)
-    return pd.DataFrame(
-        {"verdict": counts.index, "claims": counts.values, "share %": 100 * counts.values / len(judged)}
-    )
+    shares = 100 * counts.values / len(judged)
+    return pd.DataFrame({"verdict": counts.index, "claims": counts.values, "share %": shares})
 
 
 def by_slide(judged: pd.DataFrame, order: tuple[str, ...]) -> pd.DataFrame:

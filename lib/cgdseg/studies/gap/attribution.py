@@ -4,7 +4,7 @@ take_apart(predict, source, target) -> points of F1 that each factor explains, b
 factors, with intervals over people. `predict` maps images (B, H, W, 3) uint8 to masks (B, H, W) bool."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import factorial
 
@@ -84,9 +84,8 @@ def predict_coalitions(predict: Predict, source: Eyes, target: Eyes, seed: int =
     wanted = mix_features(target.each())
     f1, weights = {}, {}
     known: dict[bytes, dict[frozenset, np.ndarray]] = {}  # few moves change a mask, and weights go by masks alone
-    for moves, moved in loops.bar(
-        moved_eyes(eyes, goals, seed), total=2 ** len(MOVES), desc="sets of factors", leave=False
-    ):
+    sets = moved_eyes(eyes, goals, seed)
+    for moves, moved in loops.bar(sets, total=2 ** len(MOVES), desc="sets of factors", leave=False):
         scored = f1_of(predict, moved)
         masks = np.stack([eye.sclera for eye in moved]).tobytes()
         if masks not in known:
@@ -120,15 +119,14 @@ def _coupled(have: np.ndarray, want: np.ndarray) -> np.ndarray:
 def moved_eyes(eyes: list[MovedEye], goals: dict[str, np.ndarray], seed: int = 0):
     """Yield (set of moves, moved eyes) for every set; moves are made in the order of MOVES, each on what it finds."""
 
-    def grow(chosen: frozenset, now: list[MovedEye], rest: tuple[str, ...]):
+    def grow(chosen: frozenset, now: list[MovedEye], rest: Sequence[str]):
         if not rest:
             yield chosen, now
             return
         name, *later = rest
-        yield from grow(chosen, now, tuple(later))
-        yield from grow(
-            chosen | {name}, [_moved(name, eye, goals[name][i], seed, i) for i, eye in enumerate(now)], later
-        )
+        yield from grow(chosen, now, later)
+        moved = [_moved(name, eye, goals[name][i], seed, i) for i, eye in enumerate(now)]
+        yield from grow(chosen | {name}, moved, later)
 
     yield from grow(frozenset(), eyes, tuple(MOVES))
 
@@ -157,9 +155,8 @@ def f1_of(predict: Predict, eyes: list[MovedEye]) -> np.ndarray:
 def mix_features(eyes: list[MovedEye]) -> dict[str, np.ndarray]:
     """What weights go by (N,), by name; a closed eye has the median gaze."""
     found = {name: np.array([measure(eye.sclera) for eye in eyes]) for name, measure in MIXES.items()}
-    return {
-        name: np.where(np.isfinite(v), v, np.nanmedian(v) if np.isfinite(v).any() else 0) for name, v in found.items()
-    }
+    usual = {name: np.nanmedian(values) if np.isfinite(values).any() else 0 for name, values in found.items()}
+    return {name: np.where(np.isfinite(values), values, usual[name]) for name, values in found.items()}
 
 
 def mix_weights(present: dict[str, np.ndarray], wanted: dict[str, np.ndarray], mixes: frozenset) -> np.ndarray:
@@ -182,14 +179,10 @@ def shapley(values: dict[frozenset, np.ndarray], players: tuple[str, ...]) -> di
     """Shapley value of each player from the value of every set of players (Shapley 1953); arrays element by element."""
     n, found = len(players), {}
     for player in players:
-        others = [other for other in players if other != player]
-        found[player] = sum(
-            factorial(len(team))
-            * factorial(n - len(team) - 1)
-            / factorial(n)
-            * (values[team | {player}] - values[team])
-            for team in _subsets(others)
-        )
+        teams = _subsets(other for other in players if other != player)
+        shares = [factorial(len(team)) * factorial(n - len(team) - 1) / factorial(n) for team in teams]
+        gains = (values[team | {player}] - values[team] for team in teams)
+        found[player] = sum(share * gain for share, gain in zip(shares, gains, strict=True))
     return found
 
 

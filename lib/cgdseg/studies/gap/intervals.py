@@ -104,15 +104,11 @@ def closed_intervals(closed: pd.DataFrame, scores: pd.DataFrame, cfg: Config) ->
         before, after = before[row.dataset], after[row.dataset]  # the same people, so they are drawn together
         share = np.nan, np.nan
         if interval(home, before, of=np.subtract, n_resamples=n)[0] > 0:
-            share = interval(home, before, after, of=_share_won_back, n_resamples=n)
+            share = interval(home, before, after, of=lambda home, old, new: (new - old) / (home - old), n_resamples=n)
         found.append([*interval(after, before, of=np.subtract, n_resamples=n), *share])
     names = ["change low", "change high", "share low", "share high"]
     table = closed.join(pd.DataFrame(found, index=closed.index, columns=names))
     return table.assign(**{"share won back": table["share won back"].where(table["share low"].notna())})
-
-
-def _share_won_back(home: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    return (after - before) / (home - before)
 
 
 def _samples(scores: pd.DataFrame, cfg: Config) -> tuple[Sample, dict[str, Sample]]:

@@ -118,9 +118,8 @@ def train_on(cfg: Config, run: Run, folder: Path, rung: Rung) -> Segmenter:
     batch_size = cfg.gap.batch_size or cfg.training.batch_size
     settings = cfg.training.model_copy(update={"epochs": cfg.gap.steps})  # the schedule falls at each step
     trained, system, card = load_trained(folder)
-    eyes = EyeDataset(
-        open_cache(cfg, system.input_size), [*source, *rung.image_ids], chosen_augmentation(settings, rung.seed)
-    )
+    pixels, augment = open_cache(cfg, system.input_size), chosen_augmentation(settings, rung.seed)
+    eyes = EyeDataset(pixels, [*source, *rung.image_ids], augment)
     accelerator = start_accelerator(settings)
     objective = Segmentation(system, settings)
     learner = new_learner(accelerator, objective, settings, rung.seed)

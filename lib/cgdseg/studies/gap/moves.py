@@ -5,6 +5,7 @@ An Eye is an image (H, W, 3) uint8 RGB and its sclera (H, W) bool. A Move measur
 changes an eye so that it has other ones. Everything is measured at the size that the model sees."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -84,40 +85,26 @@ def measure_colour(eye: MovedEye) -> np.ndarray:
     return np.concatenate([chroma.mean(axis=0), chroma.std(axis=0)])
 
 
-def apply_colour(eye: MovedEye, goal: np.ndarray, _rng) -> MovedEye:
-    """Shift and stretch the two colour planes."""
-    planes = to_opponent(eye.image)
-    planes[..., 1:] = _stretch(planes[..., 1:], goal[:2], goal[2:])
-    return MovedEye(from_opponent(planes), eye.sclera)
-
-
 def measure_exposure(eye: MovedEye) -> np.ndarray:
     """Mean of the lightness, then its deviation."""
     light = to_opponent(eye.image)[..., 0]
     return np.array([light.mean(), light.std()])
 
 
-def apply_exposure(eye: MovedEye, goal: np.ndarray, _rng) -> MovedEye:
-    """Shift and stretch the lightness: a gain and a gamma; what gets too bright is clipped, as in a camera."""
-    planes = to_opponent(eye.image)
-    planes[..., :1] = _stretch(planes[..., :1], goal[:1], goal[1:])
-    return MovedEye(from_opponent(planes), eye.sclera)
+def stretch(eye: MovedEye, goal: np.ndarray, _rng, chosen: slice) -> MovedEye:
+    """Give chosen planes other means, then deviations: of the lightness, a gain and a gamma.
 
-
-def _stretch(values: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Channels (H, W, C) with other means (C,) and deviations (C,)."""
+    What gets too bright is clipped, as in a camera."""
+    planes, (mean, spread) = to_opponent(eye.image), np.split(goal, 2)
+    values = planes[..., chosen]
     middle, own = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
     gain = np.where(own > MIN_SPREAD, np.clip(spread / np.maximum(own, MIN_SPREAD), *GAIN), 1)
-    return (values - middle) * gain + mean
+    planes[..., chosen] = (values - middle) * gain + mean
+    return MovedEye(from_opponent(planes), eye.sclera)
 
 
 def grey(image: np.ndarray) -> np.ndarray:
     return image.astype(np.float32) @ GREY_WEIGHTS
-
-
-def measure_noise(eye: MovedEye) -> np.ndarray:
-    """Deviation of the noise in grey levels (`noise_level`)."""
-    return np.array([noise_level(grey(eye.image))])
 
 
 def noise_level(light: np.ndarray) -> float:
@@ -146,14 +133,10 @@ def apply_noise(eye: MovedEye, goal: np.ndarray, rng: np.random.Generator) -> Mo
     return MovedEye(cv2.addWeighted(smooth, share, eye.image, 1 - share, 0), eye.sclera)
 
 
-def measure_blur(eye: MovedEye) -> np.ndarray:
-    """Sharpness: deviation of the finest details over that of the next coarser ones, without what noise puts there.
+def sharpness(image: np.ndarray) -> float:
+    """Deviation of the finest details over that of the next coarser ones, without what noise puts there.
 
     Bands between Gaussians of 0, 1 and 2 pixels; a ratio, so that contrast does not count."""
-    return np.array([sharpness(eye.image)])
-
-
-def sharpness(image: np.ndarray) -> float:
     light = grey(image)
     once, twice = cv2.GaussianBlur(light, (0, 0), 1), cv2.GaussianBlur(light, (0, 0), 2)
     fine, middle, noise = (light - once).var(), (once - twice).var(), noise_level(light) ** 2
@@ -169,9 +152,8 @@ def apply_blur(eye: MovedEye, goal: np.ndarray, _rng) -> MovedEye:
     reached = np.array([sharpness(change(eye.image, strength)) for strength in strengths])
     reached = np.minimum.accumulate(reached) if softer else np.maximum.accumulate(reached)
     order = np.argsort(reached, kind="stable")
-    return MovedEye(
-        change(eye.image, float(np.interp(goal[0], reached[order], np.array(strengths)[order]))), eye.sclera
-    )
+    strength = float(np.interp(goal[0], reached[order], np.array(strengths)[order]))
+    return MovedEye(change(eye.image, strength), eye.sclera)
 
 
 def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -248,11 +230,11 @@ def _without_glints(image: np.ndarray, present: np.ndarray, wanted: float) -> np
 
 MOVES: dict[str, Move] = {  # in the order of the light's way: the eye, its light, the lens, the sensor
     "resolution": Move(measure_size, apply_size),
-    "colour": Move(measure_colour, apply_colour),
-    "exposure": Move(measure_exposure, apply_exposure),
+    "colour": Move(measure_colour, partial(stretch, chosen=slice(1, 3))),
+    "exposure": Move(measure_exposure, partial(stretch, chosen=slice(0, 1))),
     "reflections": Move(measure_reflections, apply_reflections),
-    "blur": Move(measure_blur, apply_blur),
-    "noise": Move(measure_noise, apply_noise),
+    "blur": Move(lambda eye: np.array([sharpness(eye.image)]), apply_blur),
+    "noise": Move(lambda eye: np.array([noise_level(grey(eye.image))]), apply_noise),
 }
 
 

@@ -77,7 +77,7 @@ def compare_remedies(cfg: Config, run: Run, eyes: pd.DataFrame) -> tuple[pd.Data
         error = [calibration_error(reliability_of_pixels(p, target.sclera), foreground=True) for p in (probs, softened)]
         errors.append({"label": label, "temperature": temperature, "error": error[0], "error after": error[1]})
         made: dict[Predictor, tuple[np.ndarray, float]] = {}
-        for remedy in remedies_for(cfg, segmenter, source, plain, rows.dataset.iloc[0], (target, probs)):
+        for remedy in remedies_for(cfg, segmenter, (source, plain), rows.dataset.iloc[0], (target, probs)):
             start = time.perf_counter()
             if remedy.predictor not in made:  # a threshold needs no new prediction
                 found = sclera_of(remedy.predictor, target.images, size)
@@ -90,31 +90,27 @@ def compare_remedies(cfg: Config, run: Run, eyes: pd.DataFrame) -> tuple[pd.Data
 
 
 def remedies_for(
-    cfg: Config,
-    segmenter: Segmenter,
-    source: Scored,
-    source_probs: np.ndarray,
-    dataset: str,
-    target: tuple[Scored, np.ndarray],
+    cfg: Config, segmenter: Segmenter, source: tuple[Scored, np.ndarray], name: str, target: tuple[Scored, np.ndarray]
 ) -> list[Remedy]:
-    """The remedies for one test set, the first of them none at all; `target` is for the oracle's threshold only."""
-    usual, references = cfg.evaluation.threshold, source.images[:REFERENCES]
+    """The remedies for the test set `name`, the first of them none at all. source, target: eyes and plain predictions.
+
+    `target` is for the oracle's threshold only."""
+    usual, references = cfg.evaluation.threshold, source[0].images[:REFERENCES]
     twice = replace(segmenter, mirrored=True)
     found = [
         Remedy("none", NOTHING, segmenter, usual),
-        Remedy("threshold of the source", NOTHING, segmenter, best_threshold(source_probs, source.sclera)),
+        Remedy("threshold of the source", NOTHING, segmenter, best_threshold(source[1], source[0].sclera)),
         Remedy("mirrored as well", NOTHING, twice, usual),
         Remedy("mirrored and at four zooms", NOTHING, Zoomed(twice, ZOOMS), usual),
         Remedy("histograms of the source", TARGET_IMAGES, Changed(segmenter, histogram_matcher(references)), usual),
         Remedy("Fourier adaptation", TARGET_IMAGES, Changed(segmenter, fourier_adapter(references)), usual),
     ]
     start = time.perf_counter()
-    unlabelled, whose = unlabelled_images(cfg, segmenter, dataset)
+    unlabelled, whose = unlabelled_images(cfg, segmenter, name)
     adapted = with_statistics_of(segmenter, unlabelled)
     if adapted is not None:
         seconds = time.perf_counter() - start
-        name = f"batch-norm statistics ({whose} images)"
-        found.append(Remedy(name, TARGET_IMAGES, adapted, usual, seconds))
+        found.append(Remedy(f"batch-norm statistics ({whose} images)", TARGET_IMAGES, adapted, usual, seconds))
     best = best_threshold(target[1], target[0].sclera)
     return [*found, Remedy("best threshold (oracle)", TARGET_LABELS, segmenter, best)]
 
@@ -226,9 +222,8 @@ def with_statistics_of(segmenter: Segmenter, images: np.ndarray) -> Segmenter | 
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:
         return None
-    measure_statistics(model.eval().requires_grad_(False), norms, [
-        segmenter.to_batch(list(images[start : start + BATCH])) for start in range(0, len(images), BATCH)
-    ])  # fmt: skip
+    batches = [segmenter.to_batch(list(images[start : start + BATCH])) for start in range(0, len(images), BATCH)]
+    measure_statistics(model.eval().requires_grad_(False), norms, batches)
     return replace(segmenter, model=model)
 
 

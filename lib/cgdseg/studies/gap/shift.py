@@ -63,28 +63,21 @@ def frozen_encoder(cfg: Config) -> tuple[str, Size, Callable[[list[np.ndarray]],
 
     Mean patch tokens of a pretrained backbone where a system of the config has one, before any adapter; else means of
     the deepest encoder features of the U-Net that ships with the repository, which has seen rendered eyes only."""
-    for system in cfg.systems.values():
-        if isinstance(system, CGDSeg) and system.backbone.source != "random":
-            return f"mean patch tokens of {system.backbone.source}", system.input_size, _patch_tokens(system)
+    known = (system for system in cfg.systems.values() if isinstance(system, CGDSeg))
+    if system := next((system for system in known if system.backbone.source != "random"), None):
+        frozen = system.backbone.model_copy(update={"tuning": "frozen"})
+        encoder = build_patch_encoder(frozen, system.input_size).eval()
+        encode = _means(lambda images: encoder(to_batch(images)))
+        return f"mean patch tokens of {system.backbone.source}", system.input_size, encode
     release = load_segmenter(device="cpu")
     deepest = f"encoder.{len(release.model.encoder) - 1}"
-
-    def encode(images: list[np.ndarray]) -> np.ndarray:
-        with torch.inference_mode():
-            return trace(release.model, release.to_batch(images))[deepest].mean((2, 3)).numpy()
-
+    encode = _means(lambda images: trace(release.model, release.to_batch(images))[deepest])
     return "mean deepest features of the U-Net that ships with the repository", cfg.evaluation.size, encode
 
 
-def _patch_tokens(system: CGDSeg) -> Callable[[list[np.ndarray]], np.ndarray]:
-    frozen = system.backbone.model_copy(update={"tuning": "frozen"})
-    encoder = build_patch_encoder(frozen, system.input_size).eval()
-
-    def encode(images: list[np.ndarray]) -> np.ndarray:
-        with torch.inference_mode():
-            return encoder(to_batch(images)).mean((2, 3)).numpy()
-
-    return encode
+def _means(features: Callable[[list[np.ndarray]], torch.Tensor]) -> Callable[[list[np.ndarray]], np.ndarray]:
+    """Features (B, C, h, w) of images meaned over places: (B, C)."""
+    return torch.inference_mode()(lambda images: features(images).mean((2, 3)).numpy())
 
 
 def people_kernel(features: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,12 +165,11 @@ def compare_domains(features: Features, n_repeats: int = 20, n_permutations: int
             rows = other if name == source else _some(np.flatnonzero(features.eyes.label == name), n, rng)
             drawn[name].append(_measures(features, axes, half, rows))
     null = pd.DataFrame(drawn.pop(source))
-    rows = [{"first": source, "second": f"{source}, other half", "images": n, "dimensions": n_axes, **null.mean()}]
+    about = {"first": source, "images": n, "dimensions": n_axes}
+    rows = [about | {"second": f"{source}, other half", **null.mean()}]
     for name, values in drawn.items():
         p = _p_value(features, source, name, n_permutations)
-        rows.append(
-            {"first": source, "second": name, "images": n, "dimensions": n_axes, **pd.DataFrame(values).mean(), "p": p}
-        )
+        rows.append(about | {"second": name, **pd.DataFrame(values).mean(), "p": p})
     limits = {f"{name} null": null[name].mean() for name in DISTANCES}
     limits |= {f"{name} limit": null[name].quantile(0.95) for name in DISTANCES}
     return pd.DataFrame(rows).assign(**limits)

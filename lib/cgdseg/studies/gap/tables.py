@@ -7,9 +7,8 @@ from cgdseg.studies.scores.tables import for_reading
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `intervals.gap_intervals`."""
-    return for_reading(
-        table, ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", "images", "subjects"]
-    )
+    columns = ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", "images", "subjects"]
+    return for_reading(table, columns)
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
@@ -18,9 +17,8 @@ def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
     shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
     before = next(name for name in table if name.startswith("test f1 "))
     columns = ["system", "condition", "dataset", before, "test f1", "change", "change low", "change high", *shares]
-    return for_reading(table.assign(**shares), [*columns, "images", "subjects"]).rename(
-        columns={before: before.replace("f1 ", "F1, ")}
-    )
+    shown = for_reading(table.assign(**shares), [*columns, "images", "subjects"])
+    return shown.rename(columns={before: before.replace("f1 ", "F1, ")})
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
@@ -45,9 +43,8 @@ def gap_factors(table: pd.DataFrame) -> pd.DataFrame:
 def remedies(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `remedies.remedy_changes`; seconds are spent once, `times as slow` with every image."""
     names = {"looks_at": "looks at", "seconds": "seconds once", "times": "times as slow"}
-    return for_reading(
-        table, ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", "images", "subjects", *list(names)[1:]]
-    ).rename(columns=names)
+    columns = ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", "images", "subjects", "seconds", "times"]
+    return for_reading(table, columns).rename(columns=names)
 
 
 def real_people(table: pd.DataFrame) -> pd.DataFrame:

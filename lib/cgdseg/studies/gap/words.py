@@ -4,6 +4,7 @@ import pandas as pd
 
 from cgdseg.studies.phrasing import in_points
 
+MEASURES = {"mmd2": "MMD²", "a_distance": "the proxy A-distance", "frechet": "the Fréchet distance"}
 LITTLE = 0.005  # half a point: what is smaller is not worth a sentence
 
 
@@ -20,11 +21,9 @@ def read_gaps(gaps: pd.DataFrame) -> str:
 
     unsure = int((~(gaps.low > 0)).sum())
     text = f"The widest gap is that of {words(widest)}. The narrowest is that of {words(narrowest)}. "
-    return text + (
-        f"For {unsure} of {len(gaps)} the interval includes zero, so there may be no gap at all."
-        if unsure
-        else "None of the intervals includes zero."
-    )
+    if unsure == 0:
+        return text + "None of the intervals includes zero."
+    return text + f"For {unsure} of {len(gaps)} the interval includes zero, so there may be no gap at all."
 
 
 def read_closed(closed: pd.DataFrame) -> str:
@@ -46,16 +45,11 @@ def read_distances(table: pd.DataFrame, gaps: pd.Series) -> str:
     """`shift.compare_domains`, with the gap of each dataset beside it (`gaps`, by dataset)."""
     lines = []
     for row in table[table.p.notna()].itertuples():
-        beyond = [name for name, far in (
-            ("MMD²", row.mmd2 > table["mmd2 limit"].iloc[0]),
-            ("the proxy A-distance", row.a_distance > table["a_distance limit"].iloc[0]),
-            ("the Fréchet distance", row.frechet > table["frechet limit"].iloc[0]),
-        ) if far]  # fmt: skip
+        beyond = [words for name, words in MEASURES.items() if getattr(row, name) > table[f"{name} limit"].iloc[0]]
         what = f"{', '.join(beyond)} beyond what halves of the source differ by" if beyond else "nothing beyond chance"
         gap = f"; the gap there is {100 * gaps[row.second]:.1f} points" if row.second in gaps else ""
-        lines.append(
-            f"- {row.second}: {what} (MMD² {row.mmd2:.3f}, p = {row.p:.3g}; A-distance {row.a_distance:.2f}){gap}."
-        )
+        numbers = f"MMD² {row.mmd2:.3f}, p = {row.p:.3g}; A-distance {row.a_distance:.2f}"
+        lines.append(f"- {row.second}: {what} ({numbers}){gap}.")
     if len(lines) > 1:
         far, lost = table.set_index("second").mmd2.drop(table.second.iloc[0]), gaps.reindex(table.second.iloc[1:])
         agree = far.idxmax() == lost.idxmax()
@@ -73,19 +67,14 @@ def read_factors(table: pd.DataFrame) -> str:
         rows = rows.set_index("factor")
         gap, rest = rows.loc["gap"], rows.loc["unexplained"]
         single = rows.drop(["gap", "unexplained", "explained"])
-        sure = single[((single.low > 0) | (single.high < 0)) & (single.points.abs() >= LITTLE)].sort_values(
-            "points", ascending=False, key=abs
-        )
-        parts = [f"{factor} {in_points(row.points, row.low, row.high)}" for factor, row in sure.head(3).iterrows()]
+        sure = single[((single.low > 0) | (single.high < 0)) & (single.points.abs() >= LITTLE)]
+        most = sure.sort_values("points", ascending=False, key=abs).head(3)
+        parts = [f"{factor} {in_points(row.points, row.low, row.high)}" for factor, row in most.iterrows()]
+        told = f"What can be told from zero, largest first: {'; '.join(parts)}." if parts else "No factor stands out."
         share = f" ({100 * rest.share:.0f} % of it)" if pd.notna(rest.share) else ""
         lines.append(
-            f"- {name}: the gap is {in_points(gap.points, gap.low, gap.high)}. "
-            + (
-                f"What can be told from zero, largest first: {'; '.join(parts)}. "
-                if parts
-                else "No factor stands out. "
-            )
-            + f"Unexplained: {in_points(rest.points, rest.low, rest.high)}{share}."
+            f"- {name}: the gap is {in_points(gap.points, gap.low, gap.high)}. {told} "
+            f"Unexplained: {in_points(rest.points, rest.low, rest.high)}{share}."
         )
     return "\n".join(lines)
 

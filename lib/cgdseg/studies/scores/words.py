@@ -19,9 +19,8 @@ def read_scores(summary: pd.DataFrame, best: str) -> str:
     ]
     flattered = "It was picked by these very scores, which flatters it." if len(means) > 1 else ""
     apart = f"Its interval lies above all others on {' and '.join(sure)}" if sure else "Its intervals meet others'"
-    others = (
-        f" {apart}. The lowest mean is that of {means.idxmin()}, {_per_cent(means.min())}." if len(means) > 1 else ""
-    )
+    lowest = f"The lowest mean is that of {means.idxmin()}, {_per_cent(means.min())}."
+    others = f" {apart}. {lowest}" if len(means) > 1 else ""
     return f"The highest mean F1 is that of {best}: {'; '.join(lines)}.{others} {flattered}"
 
 
@@ -33,9 +32,8 @@ def read_references(untrained: pd.DataFrame, summary: pd.DataFrame, release: str
     for _, row in untrained[untrained.run == release].iterrows():
         mine = test[test.dataset == row.dataset]
         below = mine[mine.f1 <= naive[row.dataset]].run
-        words = (
-            f"no better than that: {', '.join(below)}" if len(below) else "every run trained here is better than that"
-        )
+        better = "every run trained here is better than that"
+        words = f"no better than that: {', '.join(below)}" if len(below) else better
         lines.append(
             f"- {row.dataset}: the release model reaches {_percents(row)}, the better of the two that learned nothing "
             f"{_per_cent(naive[row.dataset])}; {words}."
@@ -49,14 +47,10 @@ def read_borders(test: pd.DataFrame, best: str) -> str:
     for name, rows in test[test.run == best].groupby("label", sort=False):
         found = rows.hd95.dropna()
         near, far = found.median(), found.mean()
-        words = (
-            "so a few images with far-off borders carry the mean"
-            if far > 1.5 * near
-            else "so no few images carry the mean"
-        )
+        few = "a few images with far-off borders" if far > 1.5 * near else "no few images"
         lines.append(
             f"- {best} on {name}: boundary F within 2 pixels is {_per_cent(rows.boundary_f_2px.mean())}; the 95 % "
-            f"distance is {near:.1f} px in the middle image and {far:.1f} px on average, {words}."
+            f"distance is {near:.1f} px in the middle image and {far:.1f} px on average, so {few} carry the mean."
         )
     nothing = test["empty"].sum()
     return "\n".join(lines) + f"\n\n{nothing} of {len(test)} predictions are empty and count as a picture's diagonal."
