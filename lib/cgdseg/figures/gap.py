@@ -81,12 +81,11 @@ def remedies_and_people(remedies: pd.DataFrame, ladder: pd.DataFrame) -> Figure:
         rows, line = remedies[remedies.dataset == name], ladder[ladder.dataset == name]
         rows = rows.sort_values("looks_at", key=lambda column: column.map(LOOKS_AT), kind="stable")
         base = rows[rows.remedy == "none"].f1.iloc[0]
-        for place, row in enumerate(rows[rows.remedy != "none"].itertuples()):
-            whiskers = np.abs(np.array([[row.low], [row.high]]) - row.change)
+        tried = rows[rows.remedy != "none"]
+        for place, (row, ends) in enumerate(zip(tried.itertuples(), whiskers(tried, "change").T, strict=True)):
             colour = palette[LOOKS_AT[row.looks_at]]
-            left.errorbar(place, row.f1, yerr=whiskers, fmt="o", capsize=2, color=colour, markersize=5)
-        names = rows.remedy[rows.remedy != "none"]
-        left.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+            left.errorbar(place, row.f1, yerr=ends[:, None], fmt="o", capsize=2, color=colour, markersize=5)
+        left.set_xticks(range(len(tried)), tried.remedy, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
         places = {k: place for place, k in enumerate(sorted(line.people.unique()))}
         means = line.groupby("people").f1.mean()
         right.plot([places[k] for k in means.index], means, color=palette[2], marker="o")

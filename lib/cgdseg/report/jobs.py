@@ -51,17 +51,9 @@ class Job:
     def file(self, ending: str) -> Path:
         return paths.executed_dir(self.cfg.name) / f"{self.stem}{ending}"
 
-    @property
-    def receipt(self) -> Path:
-        return self.file(".json")
-
-    @property
-    def executed(self) -> Path:
-        return self.file(".ipynb")
-
-    @property
-    def failed(self) -> Path:
-        return self.file(".failed.ipynb")
+    receipt = property(lambda job: job.file(".json"))
+    executed = property(lambda job: job.file(".ipynb"))
+    failed = property(lambda job: job.file(".failed.ipynb"))
 
     def words(self) -> str:
         """The notebook and its parameters as `cgdseg run` wants them."""
