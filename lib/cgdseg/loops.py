@@ -1,4 +1,4 @@
-"""What only a reader in front of the kernel should see: whether there is one, and progress bars for them.
+"""Long loops: a pool of processes for them, and progress bars for whoever sits in front.
 
 bar(items, desc="runs") -> the items, behind a bar of text in a terminal or an open notebook, and none in a notebook
 that runs by itself: nobody waits there, and each of its steps would be kept on the page."""

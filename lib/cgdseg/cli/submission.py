@@ -7,7 +7,7 @@ import typer
 
 from cgdseg.cli.shared import Colours, Json, app, name_problems, one_line_errors, save_json, sclera_colour
 
-Images = Annotated[
+ImagesOption = Annotated[
     Path | None, typer.Option(help="test images: a folder with a sub-folder NAME (or NAME/Images) for each data set")
 ]
 MOST_FINDINGS = 40  # findings; --json has all
@@ -18,7 +18,7 @@ def submit(
     out: Annotated[Path, typer.Option(help="where SSBC_SEG_PREDICTIONS/ and its .zip go")],
     synthetic: Annotated[Path | None, typer.Option(help="the run of the Synthetic track: data/runs/<run id>")] = None,
     mixed: Annotated[Path | None, typer.Option(help="the run of the Mixed track")] = None,
-    images: Images = None,
+    images: ImagesOption = None,
     dataset: Annotated[
         list[str], typer.Option("--dataset", help="NAME=DIR of a test set's images, beside --images or without it")
     ] = (),
@@ -47,7 +47,7 @@ def submit(
 @app.command("check-submission")
 def check(
     path: Annotated[Path, typer.Argument(help="a folder, a .zip or a .tar.gz; it is only read")],
-    images: Images = None,
+    images: ImagesOption = None,
     truth: Annotated[Path | None, typer.Option(help="truth masks, in sub-folders NAME or NAME/Masks")] = None,
     colour: Colours = (),
     json: Json = None,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cgdseg.config import System
-from cgdseg.models.registry import build_system, of_system, parts_of, without_weights
+from cgdseg.models.registry import build_system, of_system, without_weights
 
 
 def parameter_table(settings: System, model: nn.Module) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def parameter_table(settings: System, model: nn.Module) -> pd.DataFrame:
             "parameters": sum(p.numel() for p in parameters),
             "trainable": sum(p.numel() for p in parameters if p.requires_grad),
         }
-        for part, parameters in parts_of(settings, model).items()
+        for part, parameters in of_system(settings, "parts")(model).items()
     ]
     return pd.DataFrame(rows)
 

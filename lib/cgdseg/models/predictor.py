@@ -1,6 +1,5 @@
 """Prediction with a trained run: load_segmenter(folder).predict(images) -> probabilities at native or another size."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from cgdseg.config import Part, Precision, Size, System
 from cgdseg.data.images import resize_image
 from cgdseg.models import weights
-from cgdseg.models.contract import answered
+from cgdseg.models.contract import Images, Prompts, answered
 from cgdseg.models.layers import fold_norms, to_batch
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.memory import keep_freed_memory
@@ -36,14 +35,12 @@ class Segmenter:
     mirrored: bool = False  # each image is also seen mirrored, and both logits are averaged: twice the time
     precision: Precision = "no"
 
-    def to_batch(self, images: Sequence[np.ndarray]) -> Tensor:
+    def to_batch(self, images: Images) -> Tensor:
         """Images (H, W, 3) uint8 -> (B, 3, H, W) in [0, 1] at the input size, on the device."""
         return to_batch([resize_image(image, self.input_size) for image in images], self.device)
 
     @torch.inference_mode()
-    def predict(
-        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
-    ) -> list[np.ndarray]:
+    def predict(self, images: Images, prompts: Prompts = None, size: Size | None = None) -> list[np.ndarray]:
         """Images (H, W, 3) uint8 -> probabilities (K, H, W) float32 of the classes named in `prompts`, or of all.
 
         At `size` or the image's own; for large photographs the enlarging takes as long as the model."""

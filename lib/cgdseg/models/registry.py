@@ -38,8 +38,3 @@ def offline_settings(settings: System, model: nn.Module) -> System:
 def without_weights(settings: System) -> System:
     """Settings of the same shape that need no download."""
     return of_system(settings, "without_weights")(settings)
-
-
-def parts_of(settings: System, model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The parameters of a model by part, for tables."""
-    return of_system(settings, "parts")(model)

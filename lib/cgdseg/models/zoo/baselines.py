@@ -1,13 +1,13 @@
 """What costs nothing: predictors that learned nothing, for every trained one to beat."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from cgdseg.config import Size
-from cgdseg.models.contract import answered
+from cgdseg.models.contract import Images, Prompts, answered
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,7 @@ class Rule:
 
     rule: Callable[[np.ndarray], np.ndarray]
 
-    def predict(
-        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
-    ) -> list[np.ndarray]:
+    def predict(self, images: Images, prompts: Prompts = None, size: Size | None = None) -> list[np.ndarray]:
         """Images (H, W, 3) uint8 -> (1, H, W) float32 of the sclera, at `size` or the image's own."""
         answered(prompts, ["sclera"])
         maps = [self.rule(image) for image in images]

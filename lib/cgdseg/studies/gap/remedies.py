@@ -3,7 +3,7 @@
 compare_remedies(cfg, run, eyes) -> F1 of every real test image under every remedy, scored as notebook 4 scores it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -18,7 +18,7 @@ from cgdseg import loops, paths
 from cgdseg.config import Config, Run, Size
 from cgdseg.data.cache import open_cache
 from cgdseg.data.stored import load_splits, select_ids
-from cgdseg.models.contract import BATCH, Predictor, sclera_of
+from cgdseg.models.contract import BATCH, Images, Predictor, Prompts, sclera_of
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.scoring.calibration import LEAST_PROBABILITY, calibration_error, fit_temperature, reliability_of_pixels
@@ -122,9 +122,7 @@ class Changed:
     predictor: Predictor
     change: Callable[[np.ndarray], np.ndarray]
 
-    def predict(
-        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
-    ) -> list[np.ndarray]:
+    def predict(self, images: Images, prompts: Prompts = None, size: Size | None = None) -> list[np.ndarray]:
         return self.predictor.predict([self.change(image) for image in images], prompts, size)
 
 
@@ -135,9 +133,7 @@ class Zoomed:
     predictor: Predictor
     zooms: tuple[float, ...]
 
-    def predict(
-        self, images: Sequence[np.ndarray], prompts: Sequence[str] | None = None, size: Size | None = None
-    ) -> list[np.ndarray]:
+    def predict(self, images: Images, prompts: Prompts = None, size: Size | None = None) -> list[np.ndarray]:
         sizes = [size or image.shape[:2] for image in images]
         total, seen = ([np.zeros((1, *one)) for one in sizes] for _ in range(2))
         for zoom in self.zooms:
