@@ -80,11 +80,11 @@ rule text_encoder:
         "TQDM_DISABLE=1 " + CGDSEG + " text-encoder --config {NAME:q}"
 
 
-for job in JOBS:
+for number, job in enumerate(JOBS):
 
     rule:
         name:
-            re.sub(r"\W", "_", job.stem)
+            re.sub(r"\W", "_", f"{job.stem}_{number}")  # a number: a-b_c and a_b-c are two jobs
         input:
             [receipt(other) for other in JOBS if other.notebook.stem in job.entry.after],
             [ENCODER] if job.entry.encoders and cfg.text_encoders(job.run) else [],

@@ -48,6 +48,7 @@ from cgdseg.models.predictor import load_segmenter
 from cgdseg.scoring.metrics import count_pixels, scores
 from cgdseg.training.loop import train
 from cgdseg.training.runs import run_folder
+from cgdseg.training.small_clip import pretrained_for
 
 SIZE = (96, 128)
 GREEN = (0, 255, 0)
@@ -134,6 +135,7 @@ def prepare(cfg: Config, n_workers: int) -> None:
     manifest.save_manifest(cfg, eyes, findings)
     splits.save_splits(cfg, splits.make_splits(eyes, cfg))
     cache.build_cache(cfg, eyes, SIZE, n_workers=n_workers)
+    pretrained_for(cfg)
 
 
 def train_and_score(cfg: Config, run: Run, photos: Path | None) -> pd.DataFrame:

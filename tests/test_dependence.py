@@ -97,6 +97,17 @@ def add_template(lib):
     )
 
 
+def test_what_a_config_inherits_is_seen_by_value():
+    """Config code is hashed nowhere, so that what notebooks read of other configs must be in their settings."""
+    claims, paper = SERIES["06_comparison"].settings(DEMO, None), load_config("ssbc2026")
+    assert [paper] in claims and paper.training.lr == 1e-4  # a default, in no file
+    audited = SERIES["01_data_audit"].settings(DEMO, None)
+    fresh = DEMO.model_copy(update={"training": DEMO.training.model_copy(update={"stream": {}})})
+    assert SERIES["01_data_audit"].settings(fresh, None) != audited  # its cards say what is rendered afresh
+    more = DEMO.model_copy(update={"seeds": (42, 43)})
+    assert SERIES["01_data_audit"].settings(more, None) == audited != SERIES["04_evaluation"].settings(more, None)
+
+
 @pytest.mark.parametrize("add", [add_system, add_study, add_setting, add_template])
 def test_what_nobody_uses_makes_nothing_run_again(lib, add):
     before = trainings(lib), notebooks(lib)

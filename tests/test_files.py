@@ -1,5 +1,6 @@
 """A folder made beside its place: whole or not there, whoever else makes it, and whatever an earlier one left."""
 
+import errno
 import os
 import socket
 
@@ -69,3 +70,18 @@ def test_what_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"file/made could not be written \(.*\): "):
         fill(tmp_path / "file/made", "")
+
+
+def test_what_stood_there_comes_back_when_it_cannot_be_replaced(tmp_path, monkeypatch):
+    folder, replace = tmp_path / "made", os.replace
+    fill(folder, "old")
+
+    def full(source, target):
+        if str(target) == str(folder) and ".old." not in str(source):
+            raise OSError(errno.ENOSPC, "full")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="free some space"):
+        fill(folder, "new")
+    assert content(folder) == {"a.txt": "old"} and [path.name for path in tmp_path.iterdir()] == ["made"]

@@ -2,9 +2,12 @@
 
 import cv2
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from cgdseg import paths
 from cgdseg.config import Config
+from cgdseg.data.stored import FINDINGS, read_csv
 
 SIP = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)], np.uint8)
 GREEN_SCLERA = {"sclera": (0, 255, 0), "iris": (0, 0, 255), "pupil": (255, 0, 0)}
@@ -106,3 +109,8 @@ def write_drawn_eyes(folder, n: int, shift: int = 0) -> None:
         noise = rng.normal(0, 4, image.shape)
         cv2.imwrite(str(folder / "Images" / f"{i}.png"), np.clip(image + noise, 0, 255).astype(np.uint8)[..., ::-1])
         cv2.imwrite(str(folder / "Masks" / f"{i}.png"), mask)
+
+
+def load_findings(cfg) -> pd.DataFrame:
+    """The findings that notebook 1 wrote."""
+    return read_csv(paths.findings_csv(cfg.name), FINDINGS[:-1])

@@ -69,6 +69,8 @@ def folder_atomic(folder: Path) -> Iterator[Path]:
                 os.replace(part, folder)
             except OSError as error:
                 if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # another process was faster
+                    if old.exists():
+                        os.replace(old, folder)
                     raise
     finally:
         for done in (part, old):

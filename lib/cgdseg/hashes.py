@@ -54,10 +54,9 @@ def imported(path: Path, lib: Path = LIB) -> set[Path]:
 def depends_on(roots: Iterable[str | Path], lib: Path = LIB) -> list[Path]:
     """The files on which results of `roots` depend: their closures without the settings' own.
 
-    Settings are hashed by value where they are used, so that a new one changes nothing that does without it."""
-    settings = lib / PACKAGE / "config"
+    Settings are hashed by value where they are used, so that a new section changes nothing that does without it."""
     found = {path for root in roots for path in closure(root, lib)}
-    return sorted(path for path in found if not path.is_relative_to(settings))
+    return sorted(path for path in found if not path.is_relative_to(lib / PACKAGE / "config"))
 
 
 def code_digest(roots: Iterable[str | Path], lib: Path = LIB) -> str:

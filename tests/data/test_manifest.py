@@ -8,6 +8,7 @@ import pytest
 from tiny_data import (
     SIP,
     draw_eye,
+    load_findings,
     make_config,
     save,
     save_pair,
@@ -17,7 +18,7 @@ from tiny_data import (
 
 from cgdseg import paths
 from cgdseg.data.manifest import MANIFEST, build_manifest, save_manifest
-from cgdseg.data.stored import FINDINGS, load_findings, load_manifest
+from cgdseg.data.stored import FINDINGS, load_manifest
 
 
 def build(root, layout, domain="real", **settings):

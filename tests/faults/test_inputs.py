@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mutants import MUTANTS, eye, write_folder
-from tiny_data import make_config
+from tiny_data import load_findings, make_config
 from typer.testing import CliRunner
 
 from cgdseg import paths
@@ -15,7 +15,7 @@ from cgdseg.cli.shared import app
 from cgdseg.data.cache import build_cache
 from cgdseg.data.images import read_image, read_labels
 from cgdseg.data.manifest import build_manifest, save_manifest
-from cgdseg.data.stored import load_findings, load_manifest
+from cgdseg.data.stored import load_manifest
 from cgdseg.figures.html import table_html
 from cgdseg.folders import predict as inference
 from cgdseg.folders import score

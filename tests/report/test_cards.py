@@ -5,13 +5,14 @@ import json
 
 import pandas as pd
 import pytest
+from tiny_data import load_findings
 
 from cgdseg import paths
 from cgdseg.config import StandIn
 from cgdseg.data.copies import PAIR_COLUMNS
 from cgdseg.data.manifest import save_manifest
 from cgdseg.data.splits import make_splits
-from cgdseg.data.stored import load_findings, load_manifest, load_splits
+from cgdseg.data.stored import load_manifest, load_splits
 from cgdseg.files import write_atomic
 from cgdseg.report import cards
 from cgdseg.report import pages as report

@@ -1,10 +1,15 @@
 """An encoder pretrained on phrases about rendered eyes takes CLIP's place."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer
 
+from cgdseg import files
 from cgdseg.config import Pretraining, TextEncoder, load_config
 from cgdseg.eyes.phrases import MEANINGS, NAMES
 from cgdseg.models import small_clip as pretraining
@@ -71,3 +76,17 @@ def test_a_config_asks_for_its_encoders():
     assert demo.text_encoders() == [demo.systems["cgdseg"].text.pretraining]
     assert [bool(demo.text_encoders(run)) for run in demo.runs()] == [r.system == "cgdseg" for r in demo.runs()]
     assert not load_config("smoke").text_encoders()
+
+
+def test_one_process_makes_an_encoder_for_all_that_wait(home, monkeypatch):
+    """Eight processes of torchrun must not train eight of them, nor swap one away under its readers."""
+    made, pretrain = [], small_clip.pretrain
+    monkeypatch.setattr(small_clip, "pretrain", lambda settings: made.append(settings) or pretrain(settings))
+    folder = pretraining.encoder_folder(TINY)
+    with files.lock(folder.with_name(f".{folder.name}.lock"), "the text encoder"):
+        # locks of one process do not exclude each other, so another one asks
+        asked = "from cgdseg.training import small_clip as s; s.PATIENCE_S = 0.1; s.pretrained(s.Pretraining(**{}))"
+        command = [sys.executable, "-c", asked.format(TINY.model_dump())]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"CGDSEG_HOME": str(home)})
+        assert "the text encoder" in done.stderr and "is in the hands of process" in done.stderr
+    assert small_clip.pretrained(TINY) == small_clip.pretrained(TINY) == folder and made == [TINY]

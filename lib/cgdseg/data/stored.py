@@ -22,11 +22,6 @@ def load_manifest(cfg: Config) -> pd.DataFrame:
     return read_csv(paths.require(paths.manifest_csv(cfg.name), "01_data_audit"), [*TEXT, *HASHES])
 
 
-def load_findings(cfg: Config) -> pd.DataFrame:
-    """The findings that notebook 01 wrote."""
-    return read_csv(paths.require(paths.findings_csv(cfg.name), "01_data_audit"), FINDINGS[:-1])
-
-
 def by_dataset(manifest: pd.DataFrame, cfg: Config) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each dataset's rows, in the config's order."""
     groups = dict(iter(manifest.groupby("dataset")))

@@ -118,27 +118,21 @@ def backbone_without_weights(settings: Backbone) -> Backbone:
     if settings.source == RANDOM:
         return settings
     if settings.source in SHAPES:
-        hidden_size, n_layers, n_heads = SHAPES[settings.source]
-        shape = {"patch_size": 14, "hidden_size": hidden_size, "n_layers": n_layers, "n_heads": n_heads}
-    elif Path(settings.source).is_dir():
-        found = Dinov2Config.from_pretrained(settings.source)
-        shape = {"patch_size": found.patch_size, "hidden_size": found.hidden_size}
-        shape |= {"n_layers": found.num_hidden_layers, "n_heads": found.num_attention_heads}
-    else:
-        raise ValueError(f"the shape of {settings.source} is not known without a download: use {', '.join(SHAPES)}")
-    return settings.model_copy(update={"source": RANDOM, "revision": None, **shape})
+        return _random(settings, 14, *SHAPES[settings.source])
+    if Path(settings.source).is_dir():
+        return _random(settings, *_shape(Dinov2Config.from_pretrained(settings.source)))
+    raise ValueError(f"the shape of {settings.source} is not known without a download: use {', '.join(SHAPES)}")
 
 
 def skeleton(settings: Backbone, encoder: PatchEncoder) -> Backbone:
     """Settings that rebuild the encoder's shape without its weights, for loading a finished checkpoint."""
-    shape = encoder.dinov2.config
-    return settings.model_copy(
-        update={
-            "source": RANDOM,
-            "revision": None,
-            "patch_size": shape.patch_size,
-            "hidden_size": shape.hidden_size,
-            "n_layers": shape.num_hidden_layers,
-            "n_heads": shape.num_attention_heads,
-        }
-    )
+    return _random(settings, *_shape(encoder.dinov2.config))
+
+
+def _shape(found: Dinov2Config) -> tuple[int, int, int, int]:
+    return found.patch_size, found.hidden_size, found.num_hidden_layers, found.num_attention_heads
+
+
+def _random(settings: Backbone, *shape: int) -> Backbone:
+    names = ("source", "revision", "patch_size", "hidden_size", "n_layers", "n_heads")
+    return settings.model_copy(update=dict(zip(names, (RANDOM, None, *shape), strict=True)))

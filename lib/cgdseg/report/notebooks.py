@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from cgdseg import paths
-from cgdseg.config import SYSTEMS, CGDSeg, Config, Run, SegNet, SystemSettings, UNet
+from cgdseg.config import CGDSeg, Config, Run, SegNet, System, SystemSettings, UNet, load_config
 from cgdseg.hashes import digest
 from cgdseg.text import did_you_mean
 
@@ -31,11 +33,11 @@ class Notebook:
 
 
 def sections(*names: str) -> Callable[[Config, Run | None], Any]:
-    """The named sections of a config, and what it makes of them that a notebook shows."""
+    """The named sections of a config, and what its methods make of them."""
 
     def values(cfg: Config, run: Run | None) -> list:
-        shown = [[cfg.label(name) for name in cfg.datasets], [run.name for run in cfg.runs()]]
-        return [*(getattr(cfg, name) for name in names), *shown]
+        made = [cfg.label(name) for name in cfg.datasets], [cfg.protocol(name) for name in cfg.conditions]
+        return [*(getattr(cfg, name) for name in names), *made]
 
     return values
 
@@ -44,7 +46,7 @@ EVERYTHING = ("datasets", "conditions", "systems", "seeds", "splits", "training"
 
 
 def _audited(cfg: Config, run: Run | None) -> list:
-    shown = [cfg.seeds[0], cfg.training.augment]
+    shown = [cfg.seeds[0], cfg.training.augment, cfg.training.stream]
     sizes = [cfg.input_sizes(), cfg.evaluation.size]
     return [*sections("datasets", "conditions", "splits")(cfg, None), sizes, shown, _source_folders(cfg)]
 
@@ -62,6 +64,14 @@ def _measured(*patterns: str) -> list[Path]:
     return sorted(path for path in found if path.stem != "faults")
 
 
+def _split(cfg: Config) -> list[Path]:
+    return [paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)]
+
+
+def _scored(cfg: Config) -> list[Path]:
+    return [paths.scores_csv(cfg.name), paths.references_csv(cfg.name)]
+
+
 def _trained(cfg: Config) -> list[Path]:
     """The cards of all runs, and what stands beside them in every comparison."""
     return [*(paths.run_card(cfg.name, run.name) for run in cfg.runs()), paths.RELEASE / "run.json"]
@@ -70,14 +80,19 @@ def _trained(cfg: Config) -> list[Path]:
 def _every_system(cfg: Config, run: Run | None) -> list[SystemSettings]:
     """Those of the config and that of the release model."""
     card = paths.RELEASE / "run.json"
-    released = [json.loads(card.read_text())["system"]] if card.is_file() else []
-    return [*cfg.systems.values(), *(SYSTEMS[system["kind"]](**system) for system in released)]
+    released = [json.loads(card.read_text()).get("system")] if card.is_file() else []
+    return [*cfg.systems.values(), *map(TypeAdapter(System).validate_python, released)]
+
+
+def _there(name: str) -> list[Config]:
+    """A config that a notebook looks into whatever it runs for, by value."""
+    return [load_config(name)] if (paths.CONFIGS / f"{name}.yaml").is_file() else []
 
 
 SERIES = {
     "01_data_audit": Notebook(settings=_audited, reads=lambda cfg: [paths.TEMPLATES / "data_card.md.j2"], minutes=720),
     "02_model": Notebook(
-        settings=lambda cfg, run: [cfg.datasets, cfg.systems, CGDSeg(), SegNet()],  # it shows the paper's own too
+        settings=lambda cfg, run: [cfg.datasets, cfg.systems, CGDSeg(), SegNet(), _there("smoke")],
         reads=lambda cfg: [paths.manifest_csv(cfg.name), paths.CLAIMS, *_measured("transfer-*.csv", "*.json")],
         systems=lambda cfg, run: [*cfg.cgdsegs().values(), CGDSeg(), SegNet()],
         after=("01_data_audit",),
@@ -85,7 +100,7 @@ SERIES = {
     ),
     "03_training": Notebook(
         settings=lambda cfg, run: cfg.run_id(run),
-        reads=lambda cfg: [paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
+        reads=_split,
         systems=lambda cfg, run: [cfg.systems[run.system]],
         after=("01_data_audit",),
         encoders=True,
@@ -95,7 +110,7 @@ SERIES = {
     ),
     "04_evaluation": Notebook(
         settings=sections(*EVERYTHING),
-        reads=lambda cfg: [paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name), *_trained(cfg)],
+        reads=lambda cfg: [*_split(cfg), *_trained(cfg)],
         systems=_every_system,
         after=("01_data_audit", "03_training"),
         minutes=720,
@@ -103,24 +118,18 @@ SERIES = {
     ),
     "05_domain_gap": Notebook(
         settings=sections(*EVERYTHING, "gap"),
-        reads=lambda cfg: [
-            *[paths.scores_csv(cfg.name), paths.references_csv(cfg.name)],
-            *[paths.manifest_csv(cfg.name), paths.splits_csv(cfg.name)],
-            *_trained(cfg),
-            paths.RESULTS / "transfer-factors.csv",
-        ],
+        reads=lambda cfg: [*_split(cfg), *_scored(cfg), *_trained(cfg), *_measured("transfer-factors.csv")],
         systems=_every_system,
         after=("01_data_audit", "03_training", "04_evaluation"),
         minutes=720,  # it trains on, with real people
         gpu=True,
     ),
     "06_comparison": Notebook(
-        settings=lambda cfg, run: [*sections(*EVERYTHING, "gap")(cfg, run), CGDSeg(), UNet()],  # claims are about these
+        settings=lambda cfg, run: [*sections(*EVERYTHING, "gap")(cfg, run), UNet(), _there("ssbc2026")],  # in claims
         reads=lambda cfg: [
-            *[paths.manifest_csv(cfg.name), paths.scores_csv(cfg.name), paths.references_csv(cfg.name)],
-            *_trained(cfg),
-            *[paths.CLAIMS, paths.CONFIGS / "ssbc2026.yaml", paths.TEMPLATES / "model_card.md.j2"],
-            *[paths.RESULTS / "transfer-grounding.csv", paths.RESULTS / "cost.csv", *_measured("*.json")],
+            *[paths.manifest_csv(cfg.name), *_scored(cfg), *_trained(cfg)],
+            *[paths.CLAIMS, paths.TEMPLATES / "model_card.md.j2"],
+            *_measured("transfer-grounding.csv", "cost.csv", "*.json"),
         ],
         systems=lambda cfg, run: [*_every_system(cfg, run), CGDSeg(), UNet()],
         after=("01_data_audit", "04_evaluation"),

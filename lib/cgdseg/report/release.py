@@ -54,8 +54,8 @@ def publish(
     `photograph_scores`. Returns its scores by class, and those on photographs. Raises ValueError when the weights
     exceed LIMIT_MB."""
     source = run_folder(cfg, run)
-    _refuse_unfit(cfg, run, source)
     uncalibrated = load_segmenter(source)
+    _refuse_unfit(cfg, run, source)
     pixels = open_cache(cfg, uncalibrated.input_size)
     fitted, held_out = ([pixels.row(i) for i in part_ids(cfg, run.condition, part)] for part in ("val", "train"))
     segmenter, gains = calibrate(uncalibrated, pixels.images[fitted], pixels.labels[fitted])

@@ -51,16 +51,16 @@ def train(cfg: Config, run: Run, stop_after: int | None = None) -> pd.DataFrame:
     system = cfg.systems[run.system]
     cache = open_cache(cfg, system.input_size)
     parts = {part: part_ids(cfg, run.condition, part) for part in ("train", "val")}
+    named = {"run": run.model_dump(), "run_id": cfg.run_id(run)}
     task = Task(
         objective=Segmentation(system, cfg.training),
         settings=cfg.training,
         seed=run.seed,
         training_set=training_set(cfg, run, cache, parts["train"]),
         validation_set=EyeDataset(cache, parts["val"], None),
-        folder=paths.run_dir(cfg.run_id(run)),
+        folder=paths.run_dir(named["run_id"]),
         fingerprint=training_fingerprint(cfg, run, parts),
-        card={"run": run.model_dump(), "run_id": cfg.run_id(run), "config": cfg.name}
-        | {"threshold": cfg.evaluation.threshold},
+        card=named | {"config": cfg.name, "threshold": cfg.evaluation.threshold},
     )
     return learn(task, stop_after)
 

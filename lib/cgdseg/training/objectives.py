@@ -81,7 +81,8 @@ class Segmentation(Objective):
         logits, masks = outputs.float(), self.masks(batch)
         sclera = logits[:, 0].sigmoid().cpu().numpy(), masks[:, 0].bool().cpu().numpy()
         counts = torch.from_numpy(count_pixels(*sclera)[PIXEL_COUNTS].to_numpy(float))
-        return pixel_sums(logits, masks), counts.to(logits.device)
+        on_cuda = logits.device.type == "cuda"  # where processes gather; Apple's GPUs know no float64
+        return pixel_sums(logits, masks), counts.to(logits.device) if on_cuda else counts
 
     def scores(self, sums: Tensor, counts: Tensor) -> dict[str, float]:
         """Loss over all classes; for the sclera means over images of F1, IoU and MAE, and pooled F1, at the input size.

@@ -16,7 +16,7 @@ from cgdseg.config import Config, Pretraining, Run
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.eyes.phrases import MEANINGS, NAMES, PHRASES, masks, regions
-from cgdseg.files import folder_atomic
+from cgdseg.files import folder_atomic, lock
 from cgdseg.models.layers import to_batch
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.small_clip import (
@@ -29,15 +29,18 @@ from cgdseg.models.small_clip import (
     phrase_tokenizer,
 )
 
+PATIENCE_S = 3600  # another process may be at it
 PRETRAINING_STREAM = 2_000_003  # keeps these eyes apart from those that segmentation trains on
 
 
 def pretrained(settings: Pretraining) -> Path:
     """The folder of the encoder that `settings` describe; pretrains it first where there is none.
 
-    It appears complete or not at all."""
+    It appears complete or not at all, and one process makes it for all that wait."""
     folder = encoder_folder(settings)
-    if not folder.exists():
+    with lock(folder.with_name(f".{folder.name}.lock"), f"the text encoder {folder.name}", patience_s=PATIENCE_S):
+        if folder.exists():
+            return folder
         n_threads = torch.get_num_threads()
         model, tokenizer = pretrain(settings)
         torch.set_num_threads(n_threads)

@@ -99,7 +99,7 @@ def rung_recipes(cfg: Config, run: Run, folder: Path, plan: list[Rung], tested: 
         "training": cfg.training.model_copy(update={"n_workers": 0, "stream": {}}),
         "evaluation": [cfg.evaluation.size, cfg.evaluation.threshold],
         "batches": [cfg.gap.steps, cfg.gap.batch_size],
-        "code": code_digest(["cgdseg.studies.gap.ladder"]),
+        "code": code_digest(["cgdseg.studies.gap.ladder", *cfg.systems[run.system].modules()]),
     }
     found = []
     for rung in plan:

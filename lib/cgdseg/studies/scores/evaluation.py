@@ -108,5 +108,4 @@ def score_images(
 
 
 def _stack(found: list[Tables]) -> Tables:
-    columns = zip(*found, strict=True)
-    return Tables(*(pd.concat([t for t in tables if len(t)], ignore_index=True) for tables in columns))
+    return Tables(*(pd.concat([t for t in tables if len(t)], ignore_index=True) for tables in zip(*found, strict=True)))
