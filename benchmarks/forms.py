@@ -4,20 +4,17 @@ python benchmarks/forms.py [--run data/runs/<run id>] [--json FILE]; `largest_ch
 The plain form is float32, eager, with batch norms apart and adapters, where the run has them, beside their weights.
 fp16 needs CUDA."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from measure import options, report
-from pydantic import TypeAdapter
 from tqdm import tqdm
 
-from cgdseg.config import System
 from cgdseg.eyes import render_eye
 from cgdseg.eyes.looks import LOOKS
-from cgdseg.models import weights
-from cgdseg.models.predictor import Segmenter, load_segmenter
-from cgdseg.models.registry import build_system
+from cgdseg.models.predictor import Segmenter, load_segmenter, load_trained
 from cgdseg.models.weights import read_run
 from cgdseg.paths import RELEASE
 from cgdseg.scoring.metrics import count_pixels, scores
@@ -32,12 +29,9 @@ FORMS = {
 
 
 def plain(folder: Path) -> Segmenter:
-    settings = TypeAdapter(System).validate_python(read_run(folder)["system"])
-    model = build_system(settings)
-    weights.load_model(model, weights.load(folder / "best.safetensors")[0])
-    ready = load_segmenter(folder)
-    shape = ready.input_size, ready.classes, ready.threshold, ready.temperature, ready.device, ready.mirrored
-    return Segmenter("plain", model.eval().to(ready.device), *shape)
+    """The model as it was trained, nothing merged, folded or compiled."""
+    ready, model = load_segmenter(folder), load_trained(folder)[0]
+    return replace(ready, name="plain", model=model.eval().requires_grad_(False).to(ready.device))
 
 
 def f1(segmenter: Segmenter, eyes: list) -> float:

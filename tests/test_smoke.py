@@ -54,7 +54,7 @@ def test_nothing_changed_runs_nothing(home):
 def test_lost_weights_are_trained_again(home):
     """To the same bytes, so that nothing that reads them runs again."""
     shutil.rmtree(home / "data" / "runs")
-    assert executed(reports(home)) == [stem for stem in STEMS if stem.startswith("03")]
+    assert executed(reports(home)) == sorted(stem for stem in STEMS if stem.startswith("03"))
 
 
 def test_a_reader_may_run_a_notebook_by_hand(home):

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mutants import MUTANTS, eye, write_folder
 from tiny_data import load_findings, make_config
 from typer.testing import CliRunner
@@ -94,8 +95,8 @@ def test_predicting_and_scoring_names_what_it_leaves_out(tmp_path, tiny_unet, n_
     for name in ("long" * 62 + ".png", "two.of.png"):
         (tmp_path / "D/Images" / name).write_bytes(made[0][2].read_bytes())
     model = build_system(tiny_unet).eval()
-    shape = tiny_unet.input_size, tiny_unet.classes
-    segmenter = Segmenter("toy", model, *shape, 0.5, 1.0, next(model.parameters()).device)
+    shape = {"input_size": tiny_unet.input_size, "classes": tiny_unet.classes}
+    segmenter = Segmenter(name="toy", model=model, **shape, threshold=0.5, device=torch.device("cpu"))
     table = inference.predict_folder(segmenter, tmp_path / "D/Images", tmp_path / "out")
     problems = table[table.problem != ""].set_index("file").problem
     bad = [kind for kind, (expectation, _) in MUTANTS.items() if expectation == "refused" and "mask" not in kind]

@@ -20,7 +20,8 @@ def ready(settings, classes=CLASSES) -> Segmenter:
     """An untrained system, ready to predict."""
     torch.manual_seed(0)
     model = build_system(settings.model_copy(update={"classes": classes})).eval()
-    return Segmenter("tiny", model, settings.input_size, classes, 0.5, torch.device("cpu"))
+    shape = {"input_size": settings.input_size, "classes": classes}
+    return Segmenter(name="tiny", model=model, **shape, threshold=0.5, device=torch.device("cpu"))
 
 
 @pytest.fixture(params=[*SYSTEMS, *BASELINES, "release", "changed", "zoomed"])

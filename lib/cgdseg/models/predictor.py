@@ -21,7 +21,7 @@ from cgdseg.models.weights import read_run
 from cgdseg.paths import RELEASE, short
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Segmenter:
     """A trained system, ready to predict (`contract.Predictor`)."""
 
