@@ -38,15 +38,15 @@ def pretrained(settings: Pretraining) -> Path:
 
     It appears complete or not at all, and one process makes it for all that wait."""
     folder = encoder_folder(settings)
+    if folder.exists():  # to read it needs no lock
+        return folder
     with lock(folder.with_name(f".{folder.name}.lock"), f"the text encoder {folder.name}", patience_s=PATIENCE_S):
-        if folder.exists():
-            return folder
-        n_threads = torch.get_num_threads()
-        model, tokenizer = pretrain(settings)
-        torch.set_num_threads(n_threads)
-        with folder_atomic(folder) as part:
-            model.save_pretrained(part)
-            tokenizer.save_pretrained(part)
+        if not folder.exists():
+            n_threads, (model, tokenizer) = torch.get_num_threads(), pretrain(settings)
+            torch.set_num_threads(n_threads)
+            with folder_atomic(folder) as part:
+                model.save_pretrained(part)
+                tokenizer.save_pretrained(part)
     return folder
 
 
