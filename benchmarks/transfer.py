@@ -5,11 +5,12 @@
     python benchmarks/transfer.py upsampling              # CGDSeg with each upsampler, and a SegNet that unpools
     python benchmarks/transfer.py peers                   # CGDSeg at its full width, a U-Net, SegFormer-B0
     python benchmarks/transfer.py grounding               # every form of grounding, with language and with random text
+    python benchmarks/transfer.py circular                # eyes varied apart from how the stand-ins look
 
 DIR holds photographs <name>.jpg and hand-drawn masks <name>_mask.png with a green sclera; without it only rendered
 eyes are scored. A further study is one entry of STUDIES. Every training sees the same number of eyes. Finished
 trainings are kept below data/ (CGDSEG_HOME), so a killed study goes on where it was.
-Writes transfer-<study>.csv: variant, seed, eyes, set (rendered, photos), image, f1."""
+Writes transfer-<study>.csv: variant, seed, eyes, set (rendered, photos, the look of a stand-in), image, f1."""
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
@@ -38,7 +39,7 @@ from cgdseg.config import (
 )
 from cgdseg.data import cache, manifest, splits
 from cgdseg.data.standins import write_stand_in
-from cgdseg.eyes.factors import GROUPS
+from cgdseg.eyes.factors import GROUPS, Factors
 from cgdseg.eyes.looks import LOOKS
 from cgdseg.folders.score import score_photographs
 from cgdseg.labels import KIT_COLOURS, LABELS, SCLERA
@@ -81,6 +82,7 @@ LANGUAGE = TextEncoder(source="rendered")  # a small CLIP of our own
 WITH_TEXT = ("anchor", "prompts", "tokens", "similarity")
 STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
     "factors": {"unet": SMALL_UNET},  # its variants are datasets
+    "circular": {"unet": SMALL_UNET},  # and so are these
     "systems": {
         "unet": SMALL_UNET,
         "cgdseg": small_cgdseg(),
@@ -107,23 +109,50 @@ STUDIES: dict[str, dict[str, System]] = {  # study -> variant -> system
 }
 
 
-def rendered(left_out: str | None = None) -> Dataset:
-    """Eyes with everything varied but one group of factors; what is stored of them only validates."""
-    look = LOOKS["randomised"]
-    narrowed = look.without(left_out) if left_out else look
-    factors = {name: value for name, value in narrowed if value != getattr(look, name)}
+TARGETS = ("masd", "sbvpi")  # whose ranges mostly lie inside those of `randomised`
+
+
+def rendered(name: str, look: Factors) -> Dataset:
+    """Eyes of a look, each of another person; what is stored of them validates or is scored."""
+    factors = {factor: value for factor, value in look if value != getattr(LOOKS["randomised"], factor)}
     stand_in = StandIn(look="randomised", n_images=120, seed=11, size=SIZE, factors=factors)
-    root = f"data/raw/transfer/{left_out or ALL}"
+    root = f"data/raw/transfer/{name}"
     return Dataset(layout="plain", root=root, domain="synthetic", colours=KIT_COLOURS, stand_in=stand_in)
 
 
+def apart_from(target: Factors, look: Factors) -> Factors:
+    """A look whose every range that the target narrows is cut to the longer side of what lies outside the target's.
+
+    All is drawn at full spread: what is pulled towards its neutral point may end up inside."""
+    changes = {"spread": (1.0, 1.0)}
+    for name, (low, high) in ((name, ends) for name, ends in look if isinstance(ends, tuple) and name != "spread"):
+        inner_low, inner_high = getattr(target, name)
+        below, above = (low, max(low, inner_low)), (min(high, inner_high), high)
+        if longest := max(below[1] - below[0], above[1] - above[0]):
+            changes[name] = below if below[1] - below[0] == longest else above
+    return look.model_copy(update=changes)
+
+
+def looks_of(name: str) -> dict[str, Factors]:
+    """The looks that a study trains on, by variant; `everything` is always among them."""
+    varied, more = LOOKS["randomised"], {}
+    if name == "factors":
+        more = {f"no_{group}": varied.without(group) for group in GROUPS}
+    if name == "circular":
+        more = {f"apart_from_{target}": apart_from(LOOKS[target], varied) for target in TARGETS}
+        more["syncroi"] = LOOKS["syncroi"]
+    return {ALL: varied, **more}
+
+
 def study(name: str, eyes: int, seeds: int) -> Config:
-    left_out = GROUPS if name == "factors" else ()
-    datasets = {ALL: rendered()} | {f"no_{group}": rendered(group) for group in left_out}
+    datasets = {variant: rendered(variant, look) for variant, look in looks_of(name).items()}
+    conditions = {variant: (variant,) for variant in datasets}
+    if name == "circular":
+        datasets |= {target: rendered(target, LOOKS[target]) for target in TARGETS}
     # wide models learn more gently; SegFormer's depthwise convolutions are slow in bf16 on a CPU
     way = {"lr": 1e-3, "precision": "no"} if name == "peers" else {"lr": 3e-3, "precision": "bf16"}
-    training = Training(epochs=8, batch_size=16, stream=dict.fromkeys(datasets, eyes // 8), **way)
-    return Config(name=f"transfer-{name}", datasets=datasets, conditions={d: (d,) for d in datasets},
+    training = Training(epochs=8, batch_size=16, stream=dict.fromkeys(conditions, eyes // 8), **way)
+    return Config(name=f"transfer-{name}", datasets=datasets, conditions=conditions,
                   systems=STUDIES[name], seeds=tuple(range(1, seeds + 1)),
                   splits=Splits(val_fraction=0.2), training=training)  # fmt: skip
 
@@ -139,19 +168,22 @@ def prepare(cfg: Config, n_workers: int) -> None:
 
 
 def train_and_score(cfg: Config, run: Run, photos: Path | None) -> pd.DataFrame:
-    """One row an image: `rendered` ones with everything varied, stored and never trained on, and any photographs."""
+    """One row an image: `rendered` ones with everything varied, stored and never trained on, those of a target's look,
+    and any photographs."""
     cv2.setNumThreads(1)
     train(cfg, run)
     segmenter = load_segmenter(run_folder(cfg, run))
     pixels = cache.open_cache(cfg, SIZE)
-    rows = [row for row, image_id in enumerate(pixels.image_ids) if image_id.startswith(f"{ALL}/")]
-    counts = count_pixels(sclera_of(segmenter, pixels.images[rows]), pixels.labels[rows] == SCLERA)
-    table = pd.DataFrame({"set": "rendered", "image": [pixels.image_ids[r] for r in rows], "f1": scores(counts).f1})
+    tables = []
+    for name in [ALL, *(target for target in TARGETS if target in cfg.datasets)]:
+        rows = [row for row, image_id in enumerate(pixels.image_ids) if image_id.startswith(f"{name}/")]
+        found = {"set": "rendered" if name == ALL else name, "image": [pixels.image_ids[row] for row in rows]}
+        counts = count_pixels(sclera_of(segmenter, pixels.images[rows]), pixels.labels[rows] == SCLERA)
+        tables.append(pd.DataFrame(found).assign(f1=scores(counts).f1))
     if photos:
-        scored = score_photographs(segmenter, photos, GREEN)
-        table = pd.concat([table, scored.assign(set="photos")])
-    variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ")
-    eyes = cfg.streamed(run) * cfg.training.epochs
+        tables.append(score_photographs(segmenter, photos, GREEN).assign(set="photos"))
+    variant = run.system if len(cfg.systems) > 1 else run.condition.replace("no_", "without ").replace("_", " ")
+    eyes, table = cfg.streamed(run) * cfg.training.epochs, pd.concat(tables)
     return table.assign(variant=variant, seed=run.seed, eyes=eyes)[["variant", "seed", "eyes", "set", "image", "f1"]]
 
 

@@ -8,17 +8,13 @@ import pytest
 from scipy import stats
 
 from cgdseg.scoring.statistics import (
-    Sample,
     compare_runs,
-    draw_people,
-    estimate,
     holm,
-    interval,
     paired_difference,
-    resampled_means,
     seed_spread,
     several_means,
     sign_flip_p,
+    subject_means,
 )
 
 
@@ -37,58 +33,16 @@ def changed(table: pd.DataFrame, change: float, seed: int = 1) -> pd.DataFrame:
     return table.assign(f1=table.f1 + table.subject.map(gain) + rng.normal(0, 0.02, len(table)))
 
 
-def test_resampled_means_are_those_of_whole_people():
-    """Against the images written out, person by person, with weights and with images that have no value."""
-    table = people()
-    weights = np.random.default_rng(3).uniform(0.5, 2, len(table))
-    values = table.f1.where(table.index % 4 != 1)
-    found = resampled_means(Sample(values, table.subject, weights, seed=7), 50)
-    names = sorted(table.subject.unique())
-    draws = draw_people(len(names), 50, 7)
-    assert draws[0].tolist() == list(range(len(names))) and len(draws) == len(found) == 51
-    for draw, mean in zip(draws, found, strict=True):
-        rows = np.concatenate([np.flatnonzero(table.subject == names[k]) for k in draw])
-        rows = rows[values.notna().to_numpy()[rows]]
-        assert mean == pytest.approx(np.average(values.to_numpy()[rows], weights=weights[rows]))
+def test_a_score_that_does_not_exist_has_no_interval():
+    nothing = several_means(people(3).assign(run="a", hd95=np.nan), ["run"], {"hd95": "HD95"}).iloc[0]
+    assert np.isnan(nothing["HD95 low"]) and nothing.unscored == len(people(3))
 
 
-def test_the_same_people_are_drawn_together_and_others_apart():
-    first = people(20)
-    both = Sample(first.f1, first.subject), Sample(first.f1 + 0.1, first.subject)
-    assert interval(*both, of=lambda a, b: b - a) == pytest.approx((0.1, 0.1))
-    assert interval(*(s._replace(values=3 * s.values) for s in both), of=lambda a, b: (b - a) / a)[0] > 0
-    some = Sample(first.f1.where(first.subject != "p3"), first.subject)  # whoever has a value
-    assert interval(some, both[0], of=lambda a, b: a * 0 + b) == pytest.approx(interval(both[0]))
-    others = Sample(first.f1 + 0.1, "other " + first.subject)
-    low, high = interval(both[0], others, of=np.subtract)
-    alone = np.subtract(*interval(both[0])[::-1])
-    assert high - low == pytest.approx(np.sqrt(2) * alone, rel=0.1)
-
-
-def test_an_interval_is_about_its_estimate_and_takes_several_results_at_once():
-    first, second = people(12), changed(people(12), 0.05)
-    samples = Sample(first.f1, first.subject), Sample(second.f1, second.subject)
-
-    def both(before, after):
-        return np.stack([after - before, after / before])
-
-    assert estimate(*samples, of=both) == pytest.approx(
-        [second.f1.mean() - first.f1.mean(), second.f1.mean() / first.f1.mean()]
-    )
-    low, high = interval(*samples, of=both)
-    assert (low < estimate(*samples, of=both)).all() and (high > estimate(*samples, of=both)).all()
-    assert (low[0], high[0]) == interval(*samples, of=lambda before, after: after - before)
-
-
-def test_fewer_than_two_people_have_a_mean_and_no_interval():
-    table = people(3)
-    alone = Sample(table.f1.where(table.subject == "p1"), table.subject)
-    assert estimate(alone) == pytest.approx(table.f1[table.subject == "p1"].mean())
-    assert np.isnan(interval(alone)).all() and not np.isnan(interval(Sample(table.f1, table.subject))).any()
-    assert np.isnan(interval(alone, Sample(table.f1, table.subject), of=np.subtract)).all()
-    assert np.isnan([estimate(Sample([], [])), *interval(Sample([], []))]).all()
-    nothing = several_means(table.assign(run="a", hd95=np.nan), ["run"], {"hd95": "HD95"}).iloc[0]
-    assert np.isnan(nothing["HD95 low"]) and nothing.unscored == len(table)
+def test_ends_of_a_share_stay_between_0_and_1():
+    few = pd.DataFrame({"run": "a", "subject": ["p", "q"], "f1": [0.1, 0.9], "hd95": [10.0, 90.0]})
+    assert subject_means(few, ["run"])[["low", "high"]].to_numpy().tolist() == [[0, 1]]
+    distances = subject_means(few, ["run"], "hd95").iloc[0]
+    assert distances.low < 0 and distances.high > 100
 
 
 def test_p_is_that_of_all_flips():
@@ -105,18 +59,18 @@ def test_p_is_that_of_all_flips():
 def test_with_one_image_a_person_it_is_scipys_test_and_cohens_d():
     first = people(40).drop_duplicates("subject")
     second = changed(first, 0.04)
-    found, change = paired_difference(first, second), (second.f1 - first.f1).to_numpy()
+    found = paired_difference(first, second)
     assert found["p"] == pytest.approx(stats.ttest_rel(second.f1, first.f1).pvalue, abs=0.02)
     assert found["d"] == pytest.approx(stats.ttest_rel(second.f1, first.f1).statistic / np.sqrt(40))
-    reference = stats.bootstrap((change,), np.mean, method="percentile", n_resamples=4000, rng=0).confidence_interval
-    assert [found["low"], found["high"]] == pytest.approx(list(reference), abs=0.005)
+    reference = stats.ttest_rel(second.f1, first.f1).confidence_interval()
+    assert [found["low"], found["high"]] == pytest.approx(list(reference))
 
 
 def test_swapping_the_runs_turns_the_sign_and_nothing_else():
     first, second = people(), changed(people(), 0.05)
     there, back = paired_difference(first, second), paired_difference(second, first)
     assert there["change"] == pytest.approx(-back["change"]) and there["d"] == pytest.approx(-back["d"])
-    assert there["p"] == back["p"] and there["low"] == pytest.approx(-back["high"], abs=0.02)
+    assert there["p"] == back["p"] and there["low"] == pytest.approx(-back["high"])
 
 
 def test_no_difference_is_no_finding():
@@ -169,6 +123,9 @@ def test_seeds_are_averaged_before_runs_are_compared_and_reported_apart():
     table = compare_runs(scores)
     assert len(table) == 1 and table.images[0] == len(people())
     means = scores.groupby(["condition", "seed"]).f1.mean()
+    one = compare_runs(scores[scores.seed == 1])
+    assert table.seeds.tolist() == [2] and one.seeds.tolist() == [1]
+    assert table.high[0] - table.low[0] > one.high[0] - one.low[0]  # these seeds differ by a tenth
     assert table.change[0] == pytest.approx(means["y"].mean() - means["x"].mean())
     spread = seed_spread(scores, ["system", "condition", "label"]).set_index("condition").loc["x"]
     assert spread.seeds == 2 and spread["sd"] == pytest.approx(means["x"].std())

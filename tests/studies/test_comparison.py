@@ -27,7 +27,7 @@ def compared(tiny_config):
         evaluate(tiny_config).scores for evaluate in (evaluation.evaluate_runs, evaluation.evaluate_references)
     )
     summary, others = (summaries.mean_scores(table) for table in (scores, references))
-    return tiny_config, comparison.compare_trainings(tiny_config, summary, others, n_timed=2)
+    return tiny_config, comparison.compare_trainings(summary, others, comparison.measure_costs(tiny_config, n_timed=2))
 
 
 def test_a_row_a_run_and_test_set_with_its_cost(compared):
@@ -40,6 +40,7 @@ def test_a_row_a_run_and_test_set_with_its_cost(compared):
         assert row.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
         history = loop.train(cfg, run)  # finished: it is only read
         assert row["training minutes"] == pytest.approx(history.seconds.sum() / 60)
+        assert [row.steps, row["images seen"]] == [history.steps.sum(), history.images.sum()] and row.steps > 0
     assert np.isnan(rows.loc["release", "training minutes"]) and rows.loc["release", "parameters"] > 1e5
     assert rows.loc["ellipse", "parameters"] == 0
     assert (table["ms an image"] > 0).all() and table.f1.between(0, 1).all()
@@ -49,8 +50,20 @@ def test_minutes_of_a_deleted_history_are_unknown(compared):
     cfg, _ = compared
     run = cfg.runs()[0]
     (runs.run_folder(cfg, run) / "history.jsonl").unlink()
-    costs = comparison.run_costs(cfg, run, comparison.sample_images(cfg, 1))
-    assert np.isnan(costs["training minutes"]) and costs["parameters"] > 0
+    costs = comparison.measure_costs(cfg, n_timed=1).set_index("run").loc[run.name]
+    assert np.isnan(costs["training minutes"]) and np.isnan(costs.steps) and costs.parameters > 0
+
+
+def test_seeds_share_a_row_with_the_mean_of_their_costs():
+    keys = {"system": "a", "condition": "one", "part": "test", "dataset": "A", "low": 0, "high": 1}
+    counts = {"images": 8, "subjects": 4}
+    summary = pd.DataFrame([{"run": "a-one", **keys, "f1": 0.5, "seeds": 2, **counts}])
+    costs = pd.DataFrame(
+        [{"run": f"a-one-{s}", "training": "a-one"} | dict.fromkeys(comparison.COSTS, s) for s in (1, 3)]
+    )
+    assert comparison.compare_trainings(summary, summary.iloc[:0], costs).steps.tolist() == [2]
+    alone = comparison.compare_trainings(summary.assign(run="a-one-3"), summary.iloc[:0], costs)
+    assert alone.steps.tolist() == [3]
 
 
 def test_milliseconds_are_a_median():
@@ -69,7 +82,7 @@ def drawn() -> pd.DataFrame:
             scored = {"dataset": dataset, "f1": f1, "low": f1 - 0.03, "high": f1 + 0.03, "images": 8, "subjects": 4}
             cost = {"parameters": 1_500_000, "trainable": 1_500_000, "ms an image": 3.0 + place}
             known = run != "release"
-            cost |= {"training minutes": 1.0 + place if known else np.nan, "seed": 1 if known else np.nan}
+            cost |= {"training minutes": 1.0 + place if known else np.nan, "seeds": int(known)}
             rows.append(named | scored | cost)
     return pd.DataFrame(rows)
 

@@ -117,7 +117,7 @@ def test_batch_norm_takes_the_statistics_of_other_images(cfg):
 def test_remedies_are_scored_like_notebook_4(cfg):
     run, eyes = intervals.gap_run(cfg), intervals.draw_eyes(cfg)
     found, calibration = remedies.compare_remedies(cfg, run, eyes)
-    scores = evaluation.evaluate_run(cfg, run, evaluation.open_truth(cfg)).scores
+    scores = evaluation.evaluate_run(cfg, run).scores
     both = found[found.remedy == "none"].merge(scores, on="image_id")
     assert len(both) == (eyes.domain == "real").sum() and both.f1_x.tolist() == pytest.approx(both.f1_y.tolist())
     kinds = found.groupby("remedy").looks_at.first()
@@ -127,7 +127,7 @@ def test_remedies_are_scored_like_notebook_4(cfg):
     runs.write_run_card(cfg, mixed, loop.train(cfg, mixed))
     other = remedies.other_trainings(cfg, run, pd.concat([scores, scores.assign(condition="mixed", f1=0.5)]), eyes)
     assert set(other.remedy) == {"trained on mixed"} and set(other.looks_at) == {"target labels"}
-    table = remedies.remedy_changes(pd.concat([found, other]), 50).set_index("remedy")
+    table = remedies.remedy_changes(pd.concat([found, other])).set_index("remedy")
     assert table.seconds["trained on mixed"] > 0 and table.times["trained on mixed"] == 1
     assert table.change["none"] == 0 and table.times["none"] == 1
     means = found.groupby("remedy").f1.mean()
@@ -183,18 +183,56 @@ def test_the_ladder_is_climbed_once(cfg, monkeypatch):
     recipes = {recipe for c in (cfg, longer) for recipe in ladder.rung_recipes(c, run, folder, plan, tested)}
     assert len(recipes) == 12
 
-    summed = ladder.summary(found, 50)
+    summed = ladder.summary(found)
     assert summed.groupby("people").seed.nunique().tolist() == [2, 2, 2] and (summed.low <= summed.high).all()
     assert tables.real_people(summed)["people trained on"].tolist() == sorted(set(summed.people))
 
 
+def climbed(gains: dict[int, float], noise: float = 0.02) -> pd.DataFrame:
+    """Scores of 8 people with 4 images each after trainings with k real people, by two seeds."""
+    rng, tables = np.random.default_rng(0), []
+    base = 0.5 + rng.normal(0, 0.1, 8).repeat(4)
+    for k, gain in gains.items():
+        for seed in (0, 1):
+            rows = {"image_id": [f"i{i}" for i in range(32)], "subject": np.arange(8).repeat(4)}
+            f1 = base + gain + noise * rng.normal(size=8).repeat(4)
+            tables.append(
+                pd.DataFrame(rows).assign(f1=f1, people=k, seed=seed, images=4 * k, seconds=1, label="Photos")
+            )
+    return pd.concat(tables, ignore_index=True)
+
+
 def test_people_are_read_against_as_many_steps_without_them():
-    rows = [(k, seed, f1) for k, f1 in ((0, 0.5), (1, 0.62), (5, 0.7)) for seed in (0, 1)]
-    rungs = pd.DataFrame(rows, columns=["people", "seed", "f1"]).assign(dataset="Photos", low=0, high=1)
-    text = words._people(rungs)
-    assert "5 real people" in text and "+20.0 points" in text and "1 of them" in text
-    assert "no real person" in words._people(rungs[rungs.people == 0])
-    assert "bring nothing" in words._people(rungs.assign(f1=0.9 - 0.1 * rungs.people))
+    """A curve that rises, one that falls and rises, and one of chance alone."""
+    rising = ladder.summary(climbed({0: 0.0, 1: 0.12, 5: 0.2}))
+    row = rising[rising.people == 5].iloc[0]
+    assert row["change low"] < row.change < row["change high"] and row["p (Holm)"] >= row.p
+    text = words._people(rising, 0.05)
+    assert "With 5 real people" in text and f"{100 * row.change:+.1f} points" in text and "are 1: " in text
+    dipping = words._people(ladder.summary(climbed({0: 0.0, 1: -0.1, 2: 0.15, 5: -0.05})), 0.05)
+    assert "are 2: " in dipping and "half" not in dipping
+    assert "none can be told" in words._people(ladder.summary(climbed({0: 0.0, 1: 0.0, 5: 0.0}, noise=0.1)), 0.05)
+    assert "no real person" in words._people(rising[rising.people == 0], 0.05)
+
+
+def test_the_best_of_many_remedies_is_judged_as_such():
+    """Ten remedies of chance alone: the best by itself is "sure" in many studies, adjusted in few."""
+    rng, alone, together = np.random.default_rng(0), 0, 0
+    base = pd.DataFrame(
+        {"image_id": range(32), "subject": np.arange(8).repeat(4), "label": "Photos", "ms": 1, "seconds": 0}
+    )
+    for _ in range(60):
+        tables = [base.assign(remedy="none", looks_at="target images", f1=0.5)]
+        for name in range(10):
+            f1 = 0.5 + rng.normal(0, 0.05, 8).repeat(4) + rng.normal(0, 0.02, 32)
+            tables.append(base.assign(remedy=f"remedy {name}", looks_at="target images", f1=f1))
+        table = remedies.remedy_changes(pd.concat(tables))
+        best = table[table.change > 0].sort_values("p").head(1)
+        alone, together = alone + (best.low > 0).any(), together + (best["p (Holm)"] < 0.05).any()
+    assert alone > 10 and together < 6
+    none = ladder.summary(climbed({0: 0.0}))
+    chance = table.assign(**{"p (Holm)": 0.4})
+    assert "may be chance as the best of 10" in words.read_remedies(chance, none)
 
 
 def test_scored_images_keep_their_masks(cfg):

@@ -34,6 +34,9 @@ class Training(Settings):
     """Slides "Optimizer, Learning Rate, & Schedule" and "Loss Function"; batch_size is over all processes."""
 
     epochs: PositiveInt = 70
+    steps: PositiveInt | None = (
+        None  # of the optimiser, in `epochs` equal parts, whatever the entries; None: all entries
+    )
     batch_size: PositiveInt = 32
     lr: PositiveFloat = 1e-4
     lora_lr: PositiveFloat = 1e-5  # smaller: it moves a pretrained backbone
@@ -48,9 +51,20 @@ class Training(Settings):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of averaged weights, which then are validated and kept
     patience: NonNegativeInt = 0  # stop after so many epochs without a better validation F1; 0: never
     augment: Literal["slides", "upright", "none"] = "slides"  # of files; upright: no vertical flips, no quarter turns
-    stream: dict[str, PositiveInt] = {}  # condition -> entries an epoch, rendered afresh in its stand-ins' looks
+    stream: dict[str, PositiveInt] = {}  # condition -> entries an epoch, rendered afresh; with `steps`, what they take
     n_workers: NonNegativeInt = 0
     n_threads: PositiveInt = 1  # per process; fixed, because thread counts change floating-point sums
+
+    @model_validator(mode="after")
+    def _steps_share_out(self) -> Self:
+        if self.steps and self.steps % self.epochs:
+            raise ValueError(f"training.steps is {self.steps}: choose a multiple of the {self.epochs} training.epochs")
+        return self
+
+    @property
+    def drawn(self) -> int | None:
+        """Entries that an epoch draws where `steps` says how many; None: each entry once."""
+        return self.steps and self.steps // self.epochs * self.accumulate * self.batch_size
 
 
 class Evaluation(Settings):
@@ -81,7 +95,12 @@ class Run(Settings):
 
     @property
     def name(self) -> str:
-        return f"{self.system}-{self.condition}-{self.seed}"
+        return f"{self.training}-{self.seed}"
+
+    @property
+    def training(self) -> str:
+        """What its seeds have in common."""
+        return f"{self.system}-{self.condition}"
 
 
 class Config(Settings):
@@ -154,7 +173,8 @@ class Config(Settings):
 
     def streamed(self, run: Run) -> int:
         """Entries an epoch that are rendered afresh for a run; 0 where it reads files."""
-        return self.training.stream.get(run.condition, 0)
+        asked = self.training.stream.get(run.condition, 0)
+        return asked and (self.training.drawn or asked)
 
     def protocol(self, condition: str) -> Protocol:
         """How a condition's images are split."""

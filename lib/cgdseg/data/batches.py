@@ -37,7 +37,7 @@ class EyeDataset(Dataset):
         return len(self.rows)
 
     def __getitem__(self, position: int) -> dict[str, torch.Tensor | int]:
-        row = self.rows[position]
+        row = self.rows[position % len(self.rows)]
         image, labels = self.cache.read(row)
         if self.augment is not None:
             reseed(self.augment, self.augment.seed, int(self._epoch), position)
@@ -48,19 +48,24 @@ class EyeDataset(Dataset):
 
 
 class EpochSampler(Sampler[int]):
-    """A permutation that depends on (seed, epoch) alone, so that a resumed epoch draws the same batches."""
+    """A permutation that depends on (seed, epoch) alone, so that a resumed epoch draws the same batches.
 
-    def __init__(self, n: int, seed: int):
-        self.n, self.seed, self.epoch = n, seed, 0
+    `drawn`: how many positions an epoch draws, if not all n: fewer, or as many passes more as it takes, each with
+    positions of its own (the entry is the position modulo n), so that no entry is augmented alike twice."""
+
+    def __init__(self, n: int, seed: int, drawn: int | None = None):
+        self.n, self.seed, self.epoch, self.drawn = n, seed, 0, drawn or n
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.n
+        return self.drawn
 
     def __iter__(self):
-        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n).tolist())
+        rng, passes = np.random.default_rng([self.seed, self.epoch]), -(-self.drawn // self.n)
+        order = np.concatenate([number * self.n + rng.permutation(self.n) for number in range(passes)])
+        return iter(order[: self.drawn].tolist())
 
 
 def training_set(cfg: Config, run: Run, cache: PixelCache, ids: list[str]) -> Dataset:
@@ -79,7 +84,7 @@ def first_entries(cfg: Config, run: Run, n: int = 6) -> list[tuple[np.ndarray, n
     """The first n entries of the first epoch as the network gets them: (H, W, 3) uint8 and labels (H, W)."""
     cache = open_cache(cfg, cfg.systems[run.system].input_size)
     entries = training_set(cfg, run, cache, part_ids(cfg, run.condition, "train"))
-    order = EpochSampler(len(entries), run.seed)
+    order = EpochSampler(len(entries), run.seed, cfg.training.drawn)
     for each in (entries, order):
         each.set_epoch(1)
     drawn = [entries[position] for position in list(order)[:n]]

@@ -17,7 +17,9 @@ from cgdseg.text import utf8
 
 
 class Pair(NamedTuple):
-    """An image and its mask (absolute paths); `part` is the kit's own Training or Validation, else empty."""
+    """An image and its mask (absolute paths). `part` is the kit's own Training or Validation, `device` the camera.
+
+    What names do not tell is empty."""
 
     image: Path
     mask: Path
@@ -25,6 +27,7 @@ class Pair(NamedTuple):
     eye: str = ""
     gaze: str = ""
     part: str = ""
+    device: str = ""
 
 
 class Finding(NamedTuple):
@@ -39,6 +42,7 @@ class Finding(NamedTuple):
 PairsAndFindings = Iterator[Pair | Finding]
 SBVPI_NAME = re.compile(r"(?:\d+_)?(\d+)([LR])_([a-z])_(\d+)")  # 12L_s_3; the kit's flat copy puts "12_" before
 MOBIUS_NAME = re.compile(r"(?:\d+_)?(\d+)_[123][inp]_([LR])([lrsu])_(\w+)")  # 7_1i_Ll_2
+MOBIUS_PHONE = re.compile(r"_([123])[inp]_")
 SLD_NAME = re.compile(r"(\d+)\s*\(\d+\).*")  # 31 (4)
 NO_MASK = "has no mask"
 DOCUMENTS = {".txt", ".md", ".pdf", ".csv", ".json"}
@@ -153,6 +157,8 @@ def mobius(root: Path) -> PairsAndFindings:
             n_unlabelled += 1
         elif isinstance(found, Pair) and MOBIUS_NAME.fullmatch(found.image.stem)[4] == "bad":
             yield Finding(_name(found.image, root), "is marked bad by its makers", "leave it out")
+        elif isinstance(found, Pair):
+            yield found._replace(device=f"phone {MOBIUS_PHONE.search(found.image.stem)[1]}")
         else:
             yield found
     if n_unlabelled:

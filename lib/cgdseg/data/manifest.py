@@ -21,7 +21,8 @@ from cgdseg.data.stored import FINDINGS, HASHES, TEXT, write_csv
 from cgdseg.labels import IRIS, PUPIL, SCLERA
 from cgdseg.loops import in_parallel
 
-NUMBERS = ["height", "width", "sclera", "brightness", "red", "green", "blue", "blur"]
+NUMBERS = ["height", "width", "sclera", "brightness", "red", "green", "blue", "blur", "tone"]
+TONE_PIXELS = 100_000  # of the frame, for its skin tone: more change nothing
 MANIFEST = [*TEXT, *NUMBERS, *HASHES, "has_iris"]
 
 
@@ -97,6 +98,7 @@ def examine(job: MeasuringJob) -> tuple[dict | None, list[Finding]]:
         "eye": pair.eye,
         "gaze": pair.gaze,
         "part": pair.part,
+        "device": pair.device,
         "image": Path(image_file).as_posix(),
         "mask": Path(mask_file).as_posix(),
         "image_sha256": image.sha256,
@@ -136,8 +138,26 @@ def measure_eye(image: np.ndarray, labels: np.ndarray) -> dict:
         "green": round(float(green), 3),
         "blue": round(float(blue), 3),
         "blur": round(float(cv2.Laplacian(grey, cv2.CV_64F).var()), 3),  # falls with blur, and with resolution
+        "tone": round(skin_tone(image, labels), 1),
         "phash": perceptual_hash(image),
     }
+
+
+def skin_tone(image: np.ndarray, labels: np.ndarray) -> float:
+    """Individual typology angle in degrees (Chardon et al. 1991) of what surrounds the eye: high is fair, low is dark.
+
+    Median colour outside the box of the labelled parts, or of the whole frame where nothing is left. It is measured on
+    a picture, so that dim or coloured light moves it as skin does."""
+    step = max(1, round(np.sqrt(labels.size / TONE_PIXELS)))
+    image, labels = image[::step, ::step], labels[::step, ::step]
+    skin = np.ones(labels.shape, bool)
+    if labels.any():
+        left, top, width, height = cv2.boundingRect(labels)
+        skin[top : top + height, left : left + width] = False
+    chosen = image[skin] if skin.any() else image.reshape(-1, 3)
+    lab = cv2.cvtColor((chosen[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    light, _, yellow = np.median(lab, axis=0)
+    return float(np.degrees(np.arctan2(light - 50, yellow)))
 
 
 def save_manifest(cfg: Config, manifest: pd.DataFrame, findings: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from cgdseg import paths
 from cgdseg.config import Config
 from cgdseg.files import write_atomic
 
-TEXT = ["image_id", "dataset", "domain", "subject", "eye", "gaze", "part", "image", "mask"]
+TEXT = ["image_id", "dataset", "domain", "subject", "eye", "gaze", "part", "device", "image", "mask"]
 HASHES = ["image_sha256", "mask_sha256", "phash"]
 FINDINGS = ["dataset", "file", "reason", "mend", "used"]
 SPLIT_COLUMNS = ["protocol", "condition", "image_id", "part"]

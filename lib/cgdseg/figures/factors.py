@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from cgdseg.figures.curves import run_looks
 from cgdseg.figures.style import name_lines, whiskers
 from cgdseg.scoring.statistics import subject_means
+from cgdseg.studies.scores.tables import GAZE_NAMES
 
-GAZE_NAMES = {"l": "left", "s": "straight", "r": "right", "u": "up"}
 EYE_NAMES = {"L": "left", "R": "right"}
 MEASURE_NAMES = {"sclera": "share of sclera", "brightness": "brightness (0–255)", "blur": "sharpness"}
 N_BINS = 5  # of equally many images each

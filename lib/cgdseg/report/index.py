@@ -19,7 +19,7 @@ from cgdseg.report.origin import unstamp
 from cgdseg.report.outputs import located
 from cgdseg.report.pages import duration, page_assets, question_of, title_of, write_cards
 
-SCORES_CSV = "headline_cross_domain.csv"  # notebook 4's table of test scores: run, dataset, F1, low, high, images
+SCORES_CSV = "scores_by_run.csv"  # notebook 4's table of test scores: run, dataset, F1, low, high, images
 
 
 def write_index(config: str | Path) -> Path:
@@ -139,7 +139,8 @@ def _chips(cfg: Config) -> list[str]:
     sizes = [f"{name} {system.input_size[0]}×{system.input_size[1]}" for name, system in cfg.systems.items()]
     conditions = [f"trained on {name}" for name in cfg.conditions]
     splits = [f"{cfg.splits.protocol} split", *(f"{name}: {how} split" for name, how in cfg.splits.protocols.items())]
-    return [*sizes, *conditions, seeds, f"{cfg.training.epochs} epochs", *splits]
+    length = f"{cfg.training.steps} steps each" if cfg.training.steps else f"{cfg.training.epochs} epochs"
+    return [*sizes, *conditions, seeds, length, *splits]
 
 
 def _description(path: Path) -> str:

@@ -63,10 +63,12 @@ class Outputs:
         self.sentinel = sentinel_path(cfg.name, notebook + self.suffix)
         self.outputs: dict[str, str] = {}
         self.shown: dict[str, dict[str, str]] = {}
+        self.cautions: dict[str, str] = {}
         self.sentinel.unlink(missing_ok=True)
 
     def table(self, table: "pd.DataFrame", name: str, caption: str) -> Shown:
         """Save a table as CSV, at full precision and stamped with its origin; return it as HTML to read."""
+        caption = self._with_caution(caption, table, name)
         path, named_rows = self._save(table, name, caption)
         words = self.origin.words(len(table))
         html = table_html(table.reset_index() if named_rows else table, caption, words, _link(path))
@@ -79,6 +81,7 @@ class Outputs:
 
         `alt` says in words what the figure shows to someone who cannot see it. `data`: the numbers behind it, to be
         saved beside it, or the name of a table that holds them."""
+        caption = self._with_caution(caption, data)
         path = self._drawn(figure, name, alt, caption, "svg" if svg else "png")
         if data is not None and not isinstance(data, str):
             data = self._save(data, f"{name}-data", f"Data of the figure: {caption}")[0].stem.removesuffix(self.suffix)
@@ -129,6 +132,16 @@ class Outputs:
         title = f"<summary>{len(self.outputs)} files written</summary>"
         html = f'<details class="written">{title}<ul>{names}</ul></details>'
         return Shown(html, "\n".join(["written:", *sorted(self.outputs)]))
+
+    def _with_caution(self, caption: str, data: "pd.DataFrame | str | None", name: str = "") -> str:
+        """A caption that says so where the intervals of its table rest on few people (`studies.phrasing.caution`)."""
+        from cgdseg.studies.phrasing import caution
+
+        if data is None or isinstance(data, str):
+            found = self.cautions.get(data or "", "")
+        else:
+            found = self.cautions[name] = caution(data)
+        return f"{caption.rstrip('.')}.{found}" if found else caption
 
     def _save(self, table: "pd.DataFrame", name: str, caption: str) -> tuple[Path, bool]:
         path = paths.tables_dir(self.config) / f"{_plain(name)}{self.suffix}.csv"

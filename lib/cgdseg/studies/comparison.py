@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from cgdseg import paths
-from cgdseg.config import Config, Run, System
+from cgdseg.config import Config, System
 from cgdseg.data.cache import open_cache
 from cgdseg.data.stored import part_ids
 from cgdseg.models import inspect
@@ -21,29 +21,52 @@ from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.training.resume import HISTORY, read_history
 from cgdseg.training.runs import run_folder, segmenter_of, trained_runs
 
-SCORE_COLUMNS = ["run", "system", "condition", "seed", "dataset", "f1", "low", "high", "images", "subjects"]
-COSTS = ["parameters", "trainable", "training minutes", "ms an image"]
+SCORE_COLUMNS = ["run", "system", "condition", "seeds", "dataset", "f1", "low", "high", "images", "subjects"]
+SPENT = ["steps", "images", "seconds"]  # columns of a history
+COSTS = ["parameters", "trainable", "steps", "images seen", "training minutes", "ms an image"]
 
 
-def compare_trainings(cfg: Config, summary: pd.DataFrame, references: pd.DataFrame, n_timed: int = 8) -> pd.DataFrame:
+def compare_trainings(summary: pd.DataFrame, references: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """A row a run and test set: SCORE_COLUMNS, then COSTS; what needed no training comes last, as far as known.
 
-    summary, references: `summaries.mean_scores` of scores.csv and of references.csv. F1 is the mean over images with
-    a 95 % interval over subjects. ms an image: one image at a time on this machine, the median of `n_timed`."""
-    runs = {run.name: run for run in trained_runs(cfg)}
-    images = sample_images(cfg, n_timed)
-    rows = [{"run": name, "seed": run.seed, **run_costs(cfg, run, images)} for name, run in runs.items()]
-    rows += [{"run": name, **costs} for name, costs in reference_costs(images).items()]
+    summary, references: `summaries.mean_scores` of scores.csv (of a run each, or `over_seeds`) and of references.csv;
+    costs: `measure_costs`, whose means those of several seeds are. F1 is the mean over images with a 95 % interval."""
+    means = costs.groupby("training", sort=False)[COSTS].mean().rename_axis("run").reset_index()
+    known = pd.concat([costs[["run", *COSTS]], means]).drop_duplicates("run")
     scored = pd.concat([summary, references], ignore_index=True)
-    table = scored[scored.part == "test"].merge(pd.DataFrame(rows), on="run", how="left", validate="many_to_one")
+    table = scored[scored.part == "test"].merge(known, on="run", how="left", validate="many_to_one")
     return table[[*SCORE_COLUMNS, *COSTS]]
 
 
 def trainings_for_reading(table: pd.DataFrame) -> pd.DataFrame:
-    """`compare` without what other columns say already."""
+    """`compare_trainings` without what other columns say already."""
     names = {"dataset": "test set", "f1": "F1", "training minutes": "minutes", "ms an image": "ms"}
     told = ["system", "condition", *(["trainable"] if table.trainable.equals(table.parameters) else [])]
     return table.drop(columns=told).rename(columns=names)
+
+
+def measure_costs(cfg: Config, n_timed: int = 8) -> pd.DataFrame:
+    """A row a trained run and reference: run, training, COSTS. ms: one image at a time on this machine, the median of
+    `n_timed`, measured once a training; what a deleted history would tell is NaN, as is how the release was trained."""
+    images = sample_images(cfg, n_timed)
+    rows, speeds = [], {}
+    for run in trained_runs(cfg):
+        if run.training not in speeds:
+            speeds[run.training] = median_milliseconds(segmenter_of(cfg, run), images)
+        counts, folder = inspect.parameter_counts(cfg.systems[run.system]), run_folder(cfg, run)
+        found = read_history(folder) if (folder / HISTORY).exists() else pd.DataFrame(columns=SPENT, dtype=float)
+        spent = found.reindex(columns=SPENT).sum(min_count=1)
+        values = (
+            counts["total"],
+            counts["trainable"],
+            spent.steps,
+            spent.images,
+            spent.seconds / 60,
+            speeds[run.training],
+        )
+        rows.append({"run": run.name, "training": run.training, **dict(zip(COSTS, values, strict=True))})
+    rows += [{"run": name, "training": name, **costs} for name, costs in reference_costs(images).items()]
+    return pd.DataFrame(rows)
 
 
 def sample_images(cfg: Config, n: int) -> list[np.ndarray]:
@@ -53,22 +76,13 @@ def sample_images(cfg: Config, n: int) -> list[np.ndarray]:
     return [np.array(pixels.images[pixels.row(image_id)]) for image_id in ids]
 
 
-def run_costs(cfg: Config, run: Run, images: list[np.ndarray]) -> dict[str, float]:
-    """COSTS of a run; minutes are unknown (NaN) where its history was deleted."""
-    counts = inspect.parameter_counts(cfg.systems[run.system])
-    folder = run_folder(cfg, run)
-    minutes = read_history(folder).seconds.sum() / 60 if (folder / HISTORY).exists() else float("nan")
-    segmenter = segmenter_of(cfg, run)
-    speed = median_milliseconds(segmenter, images)
-    return dict(zip(COSTS, (counts["total"], counts["trainable"], minutes, speed), strict=True))
-
-
 def reference_costs(images: list[np.ndarray]) -> dict[str, dict[str, float]]:
     """COSTS of the release model and of what learned nothing; the release was trained elsewhere."""
     release, card = load_segmenter(paths.RELEASE), read_run(paths.RELEASE)
     count = inspect.parameter_counts(TypeAdapter(System).validate_python(card["system"]))["total"]
-    found = {"release": (count, count, float("nan"), median_milliseconds(release, images))}
-    found |= {name: (0, 0, 0.0, median_milliseconds(rule, images)) for name, rule in BASELINES.items()}
+    unknown = [float("nan")] * 3
+    found = {"release": (count, count, *unknown, median_milliseconds(release, images))}
+    found |= {name: (0, 0, 0, 0, 0.0, median_milliseconds(rule, images)) for name, rule in BASELINES.items()}
     return {name: dict(zip(COSTS, values, strict=True)) for name, values in found.items()}
 
 
@@ -87,12 +101,12 @@ def read_comparison(table: pd.DataFrame) -> str:
     """`compare_trainings`: which training does best on each test set, and what is within its interval."""
     lines = []
     for dataset, rows in table.groupby("dataset", sort=False):
-        trained = rows[rows.seed.notna()].sort_values("f1", ascending=False)
+        trained = rows[rows.seeds > 0].sort_values("f1", ascending=False)
         best = trained.iloc[0]
         people = f" of {best.subjects} people" if best.subjects > 1 else ""
         close = trained.run.iloc[1:][trained.f1.iloc[1:] >= best.low]
         within = f"; within its interval: {', '.join(close)}" if len(close) else ""
-        others = rows[rows.seed.isna()].sort_values("f1", ascending=False)
+        others = rows[rows.seeds == 0].sort_values("f1", ascending=False)
         listed = ", ".join(f"{row.run} {row.f1:.3f}" for row in others.itertuples())
         beside = f"; beside it {listed}" if listed else ""
         between = "" if pd.isna(best.low) else f" ({best.low:.3f} to {best.high:.3f})"
@@ -103,7 +117,7 @@ def read_comparison(table: pd.DataFrame) -> str:
 
 def read_costs(table: pd.DataFrame) -> str:
     """`compare_trainings`: the span of what trainings cost."""
-    runs = table[table.seed.notna()].drop_duplicates("run")
+    runs = table[table.seeds > 0].drop_duplicates("run")
     if runs["training minutes"].isna().all():
         return "No history of a training is left, so its minutes are unknown."
     most, least = (runs.loc[getattr(runs["training minutes"], which)()] for which in ("idxmax", "idxmin"))

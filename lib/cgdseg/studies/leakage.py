@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.config import Config
-from cgdseg.scoring.statistics import Sample, interval, sign_flip_p
-from cgdseg.studies.phrasing import in_points
+from cgdseg.scoring.intervals import Sample, interval
+from cgdseg.scoring.statistics import images_of, sign_flip_p
+from cgdseg.studies.phrasing import few_people, in_points
 
 EXPOSURES = {  # of a run to a test image, from most to least
     "train": "trained on the image",
@@ -19,7 +20,7 @@ EXPOSURES = {  # of a run to a test image, from most to least
     "": "trained on neither",
 }
 KEYS = ["system", "pair", "dataset"]
-PAIRED = [*KEYS, "image_id", "subject", "honest", "published", "exposure", "person"]
+PAIRED = [*KEYS, "seed", "image_id", "subject", "honest", "published", "exposure", "person"]
 SIDES = [f"{side} {what}" for side in ("honest", "published") for what in ("f1", "low", "high")]
 REPORTED = [*KEYS, "images", "subjects", *SIDES, "honest images", "honest subjects", "inflation", "low", "high"]
 MEASURED = ["images", "subjects", "honest f1", "published f1", "change", "low", "high"]
@@ -42,12 +43,12 @@ def twins(cfg: Config) -> list[tuple[str, str]]:
 
 
 def paired_scores(scores: pd.DataFrame, splits: pd.DataFrame, cfg: Config) -> pd.DataFrame:
-    """One row a system, pair of conditions and test image: what both runs score on it, and what the leaky one knew.
+    """One row a system, pair of conditions, seed and test image: what both runs score, and what the leaky one knew.
 
-    DataFrame[system, pair, dataset, image_id, subject, honest, published, exposure, person]: F1 (honest: NaN where the
-    honest run is not tested on the image), one of EXPOSURES, whether the person was trained on. Seeds are averaged."""
+    DataFrame[system, pair, dataset, seed, image_id, subject, honest, published, exposure, person]: F1 (honest: NaN
+    where the honest run is not tested on the image), one of EXPOSURES, whether the person was trained on."""
     test, tables = scores[scores.part == "test"], []
-    keys = ["system", "image_id"]
+    keys = ["system", "seed", "image_id"]
     about = test.drop_duplicates("image_id").set_index("image_id")[["label", "subject"]]
     for honest, published in twins(cfg):
         means = {name: test[test.condition == name].groupby(keys, sort=False).f1.mean() for name in (honest, published)}
@@ -66,16 +67,16 @@ def paired_scores(scores: pd.DataFrame, splits: pd.DataFrame, cfg: Config) -> pd
 def reported(table: pd.DataFrame) -> pd.DataFrame:
     """What each protocol would report of its run, and the inflation between the two (`paired_scores` in).
 
-    As published: the mean over all images; honest: over the people kept apart. Both are resampled together, by people,
-    so that the interval of the inflation knows that the second are part of the first."""
+    As published: the mean over all images; honest: over the people kept apart, who are among the others: the interval
+    of the inflation knows them. Runs of one seed are held against each other."""
     return _by_set(table, _as_reported, REPORTED)
 
 
 def _as_reported(group: pd.DataFrame) -> dict:
     kept = group[group.honest.notna()]
-    found = {"images": len(group), "subjects": group.subject.nunique()}
-    found |= {"honest images": len(kept), "honest subjects": kept.subject.nunique()}
-    sides = {side: Sample(group[side], group.subject) for side in ("honest", "published")}
+    found = {"images": images_of(group), "subjects": group.subject.nunique()}
+    found |= {"honest images": images_of(kept), "honest subjects": kept.subject.nunique()}
+    sides = {side: Sample(group[side], group.subject, trainings=group.seed) for side in ("honest", "published")}
     for side, sample in sides.items():
         found |= {f"{side} f1": group[side].mean()} | _ends(interval(sample), f"{side} ")
     inflation = interval(sides["published"], sides["honest"], of=np.subtract)
@@ -95,12 +96,12 @@ def _on_the_same(group: pd.DataFrame) -> dict:
     people = change.groupby(group.subject).mean()
     seen = group.exposure == EXPOSURES["train"]
     return {
-        "images": len(group),
+        "images": images_of(group),
         "subjects": len(people),
         "honest f1": group.honest.mean(),
         "published f1": group.published.mean(),
         "change": change.mean(),
-        **_ends(interval(Sample(change, group.subject))),
+        **_ends(interval(Sample(change, group.subject, trainings=group.seed))),
         "p": sign_flip_p(change.groupby(group.subject).sum().to_numpy()),
         "effect": people.mean() / people.std() if len(people) > 1 and people.std() else np.nan,
         "images trained on": seen.mean(),
@@ -119,7 +120,7 @@ def by_exposure(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, group in kept.groupby(KEYS, sort=False):
         own = {name: group.change.where(group.exposure == name) for name in EXPOSURES.values()}
-        samples = {name: Sample(change, group.subject) for name, change in own.items()}
+        samples = {name: Sample(change, group.subject, trainings=group.seed) for name, change in own.items()}
         image, person = EXPOSURES["train"], EXPOSURES["val"]
         for exposure, change in own.items():
             mine = group[change.notna()]
@@ -130,7 +131,7 @@ def by_exposure(table: pd.DataFrame) -> pd.DataFrame:
                 itself = own[image].mean() - own[person].mean()
                 ends = interval(samples[image], samples[person], of=np.subtract)
             row = dict(zip(KEYS, key, strict=True)) | {"exposure": exposure}
-            row |= {"images": len(mine), "subjects": mine.subject.nunique(), "honest f1": mine.honest.mean()}
+            row |= {"images": images_of(mine), "subjects": mine.subject.nunique(), "honest f1": mine.honest.mean()}
             row |= {"published f1": mine.published.mean(), "change": change.mean(), "image itself": itself}
             rows.append(row | _ends(interval(samples[exposure])) | _ends(ends, "image itself "))
     return pd.DataFrame(rows, columns=EXPOSED)
@@ -176,13 +177,12 @@ def read_leakage(reported: pd.DataFrame, same: pd.DataFrame, exposure: pd.DataFr
     """`reported`, `same_images` and `by_exposure` in words."""
     if reported.empty:
         return "Nothing to compare: no condition of this config was trained under both protocols (splits.protocols)."
-    clear, few = int((reported.low > 0).sum()), int(reported["honest subjects"].min())
+    clear = int((reported.low > 0).sum())
     sure = f"in {clear} the interval of the inflation lies above zero" if clear else "no interval excludes zero"
-    caution = f" Only {few} people are tested apart: intervals from so few are too narrow." if few < 10 else ""
     lines = [_read_pair(row, same.loc[row.Index], exposure) for row in reported.itertuples()]
     return (
         f"As published, F1 is reported higher in {(reported.inflation > 0).sum()} of {len(reported)} cases; {sure}."
-        f"{caution}\n\n" + "\n".join(lines)
+        f"{few_people(int(reported['honest subjects'].min()))}\n\n" + "\n".join(lines)
     )
 
 

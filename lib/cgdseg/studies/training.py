@@ -13,13 +13,26 @@ def run_parts(cfg: Config, run: Run) -> pd.DataFrame:
     splits = splits[(splits.protocol == cfg.protocol(run.condition)) & (splits.condition == run.condition)]
     for part in [part for part in ("train", "val", "test") if (splits.part == part).any()]:
         if part == "train" and streamed:
-            images = streamed * cfg.training.epochs
+            images = streamed * cfg.training.epochs  # no eye is drawn twice
             rows.append({"part": part, "dataset": "rendered afresh", "images": images, "entries": streamed})
             continue
         ids = pd.Series(select_ids(splits, cfg, run.condition, part))
         for name, group in ids.groupby(ids.str.split("/").str[0]):
             rows.append({"part": part, "dataset": cfg.label(name), "images": group.nunique(), "entries": len(group)})
     return pd.DataFrame(rows)
+
+
+def read_steps(cfg: Config, run: Run, parts: pd.DataFrame) -> str:
+    """How many optimiser steps the training takes on how many images, from `run_parts`."""
+    settings, entries = cfg.training, int(parts.entries[parts.part == "train"].sum())
+    batches = (settings.drawn or entries) // min(settings.batch_size, settings.drawn or entries)
+    steps = -(-batches // settings.accumulate)
+    drawn = f"{settings.epochs} × {steps:,} = {settings.epochs * steps:,} optimiser steps"
+    why = "as every condition of this config" if settings.steps else "as many as its entries make"
+    return (
+        f"{run.name} takes {drawn}, {why}, and sees {settings.epochs * batches * settings.batch_size:,} images, "
+        f"{settings.epochs * batches * settings.batch_size / entries:.3g} times its {entries:,} entries."
+    )
 
 
 def epochs(history: pd.DataFrame, n_rows: int = 10) -> pd.DataFrame:
@@ -34,13 +47,12 @@ def epochs(history: pd.DataFrame, n_rows: int = 10) -> pd.DataFrame:
     return table
 
 
-def speed(history: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
-    """Seconds an epoch and milliseconds a training entry (of `run_parts`), validation included."""
-    entries = int(parts.entries[parts.part == "train"].sum())
-    seconds = history.seconds.median()
-    row = {"epochs": len(history), "entries an epoch": entries, "seconds an epoch": seconds}
-    row |= {"ms an entry": 1000 * seconds / entries, "minutes in all": history.seconds.sum() / 60}
-    return pd.DataFrame([row])
+def speed(history: pd.DataFrame) -> pd.DataFrame:
+    """Optimiser steps, images seen, seconds an epoch and milliseconds an image, validation included."""
+    seconds, images = history.seconds.median(), history.images.median()
+    row = {"epochs": len(history), "steps": history.steps.sum(), "images seen": history.images.sum()}
+    row |= {"seconds an epoch": seconds, "ms an image": 1000 * seconds / images}
+    return pd.DataFrame([row | {"minutes in all": history.seconds.sum() / 60}])
 
 
 def read_training(history: pd.DataFrame) -> str:

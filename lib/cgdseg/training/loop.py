@@ -150,11 +150,13 @@ def _epoch(
 
 def _train_epoch(session: Session, loader: DataLoader, title: str, bar: loops.Bar) -> dict[str, float]:
     session.model.train()
-    losses = []
+    losses, steps = [], 0
     for step, batch in enumerate(loader):
         losses.append(train_step(session, batch, f"{title}, step {step}"))
+        steps += session.accelerator.sync_gradients
         bar.update()
-    return {"train_loss": torch.stack(losses).mean().item()}
+    images = len(losses) * loader.total_batch_size
+    return {"train_loss": torch.stack(losses).mean().item(), "steps": steps, "images": images}
 
 
 def finish(task: Task, offline: dict) -> None:

@@ -74,8 +74,9 @@ def _words(value: object) -> str:
 
 
 def _for_this_machine(settings: Training) -> Training:
-    """No more threads than cores, eyes rendered in this process, and bf16 in place of fp16 where there is no CUDA."""
-    changes = {"n_workers": 0, "n_threads": min(settings.n_threads, torch.get_num_threads())}
+    """As many steps as are rehearsed, no more threads than cores, eyes rendered in this process, and bf16 in place of
+    fp16 where there is no CUDA."""
+    changes = {"steps": None, "n_workers": 0, "n_threads": min(settings.n_threads, torch.get_num_threads())}
     if settings.precision == "fp16" and not torch.cuda.is_available():
         changes["precision"] = "bf16"  # half the memory of float32 too
     return settings.model_copy(update=changes)

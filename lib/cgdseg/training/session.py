@@ -91,7 +91,7 @@ def open_session(accelerator: Accelerator, learner: Learner, objective: Objectiv
 def make_loader(accelerator, dataset: Dataset, settings: Training, seed: int | None = None) -> DataLoader:
     """Batches shared out to the processes; to train on, where a seed is given, and then only whole ones."""
     training, n_processes = seed is not None, accelerator.num_processes
-    batch_size = min(settings.batch_size, len(dataset)) if training else settings.batch_size
+    batch_size = min(settings.batch_size, settings.drawn or len(dataset)) if training else settings.batch_size
     if batch_size % n_processes:
         raise ValueError(
             f"{n_processes} processes cannot share a batch of {batch_size} images equally: choose a "
@@ -101,7 +101,7 @@ def make_loader(accelerator, dataset: Dataset, settings: Training, seed: int | N
     loader = DataLoader(
         dataset,
         batch_size=batch_size,
-        sampler=EpochSampler(len(dataset), seed) if training else None,
+        sampler=EpochSampler(len(dataset), seed, settings.drawn) if training else None,
         num_workers=settings.n_workers,
         persistent_workers=settings.n_workers > 0,
         drop_last=training,  # 10,000 / 32 -> the slides' 312 batches

@@ -10,10 +10,10 @@ import pandas as pd
 from cgdseg import loops
 from cgdseg.config import Config
 from cgdseg.data.drawing import errors
-from cgdseg.figures.factors import GAZE_NAMES
 from cgdseg.figures.widgets import parts
 from cgdseg.figures.widgets.parts import MenuPicture, Widget
 from cgdseg.studies.scores.cases import Case, predict_cases
+from cgdseg.studies.scores.tables import GAZE_NAMES
 from cgdseg.training.runs import trained_runs
 
 ANY = "any"

@@ -23,8 +23,8 @@ from cgdseg.eyes.looks import LOOKS
 from cgdseg.labels import SCLERA
 from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.models.predictor import Segmenter
+from cgdseg.scoring.intervals import Sample, estimate
 from cgdseg.scoring.metrics import count_pixels, scores
-from cgdseg.scoring.statistics import Sample, estimate, interval
 from cgdseg.studies.gap.moves import MIXES, MOVES, MovedEye
 
 FACTORS = (*MOVES, *MIXES)
@@ -73,9 +73,9 @@ def masks_by(predictor: Predictor, threshold: float) -> Predict:
     return lambda images: sclera_of(predictor, images) >= threshold
 
 
-def take_apart(predict: Predict, source: Eyes, target: Eyes, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def take_apart(predict: Predict, source: Eyes, target: Eyes, seed: int = 0) -> pd.DataFrame:
     """How many points of the gap each factor explains (`points_of`): predict every coalition, then share out."""
-    return points_of(predict_coalitions(predict, source, target, seed), n_resamples, seed)
+    return points_of(predict_coalitions(predict, source, target, seed))
 
 
 def predict_coalitions(predict: Predict, source: Eyes, target: Eyes, seed: int = 0) -> Coalitions:
@@ -186,14 +186,15 @@ def shapley(values: dict[frozenset, np.ndarray], players: tuple[str, ...]) -> di
     return found
 
 
-def points_of(coalitions: Coalitions, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def points_of(coalitions: Coalitions) -> pd.DataFrame:
     """A row a factor, then `explained` (their sum), `unexplained` (the rest) and `gap`: F1 lost, with 95 % intervals.
 
-    Columns: factor, points, low, high, share (of the gap), share low, share high, images (of the target). People of
-    source and target are resampled, weights and goals are not. Shares are NaN where the gap's interval holds zero."""
+    Columns: factor, points, low, high, share (of the gap), share low, share high, images (of the target). Intervals are
+    over people of source and target, as if weights and goals were known. Shares are NaN where the gap's interval holds
+    zero."""
     teams = list(coalitions.f1)
-    home = [Sample(coalitions.f1[t], coalitions.source_people, coalitions.weights[t], seed=[seed, 0]) for t in teams]
-    away = Sample(coalitions.away, coalitions.target_people, seed=[seed, 1])
+    home = [Sample(coalitions.f1[t], coalitions.source_people, coalitions.weights[t]) for t in teams]
+    away = Sample(coalitions.away, coalitions.target_people)
 
     def lost(away: np.ndarray, *home: np.ndarray) -> np.ndarray:
         """Points, then shares of the gap: (2, rows, R)."""
@@ -204,8 +205,9 @@ def points_of(coalitions: Coalitions, n_resamples: int = 1000, seed: int = 0) ->
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.stack([points, points / gap])
 
-    (low, share_low), (high, share_high) = interval(away, *home, of=lost, n_resamples=n_resamples)
-    points, share = estimate(away, *home, of=lost)
+    found = estimate(away, *home, of=lost)
+    (low, share_low), (high, share_high) = found.interval()
+    points, share = found.value
     columns = {"factor": [*FACTORS, "explained", "unexplained", "gap"], "points": points, "low": low, "high": high}
     shares = {"share": share, "share low": share_low, "share high": share_high}
     is_gap = low[-1] > 0
@@ -226,7 +228,7 @@ def known_gaps(predict: Predict, look: Factors, size: Size, n: int = 16, seed: i
     tables = []
     for name, ranges in KNOWN.items():
         target = _rendered(Factors(**{**look.model_dump(), **ranges}), size, n, seed)
-        tables.append(take_apart(predict, source, target, 200, seed).assign(changed=name))
+        tables.append(take_apart(predict, source, target, seed).assign(changed=name))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,14 +1,17 @@
-"""What is lost between the eyes a run was trained on and real ones: the slides' tables with intervals, and the eyes
-that the closer looks of notebook 5 are about.
+"""What is lost between the eyes a training used and real ones: the slides' tables with intervals, and the eyes that the
+closer looks of notebook 5 are about.
 
-In: tables of scores (an image a row) and of `summaries.mean_scores`. Out: the same tables with low and high."""
+In: tables of scores, an image and seed a row (`summaries.over_seeds`). Out: a row a training and test set."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from cgdseg.config import Config, Run
 from cgdseg.data.stored import load_manifest, load_splits, select_ids
-from cgdseg.scoring.statistics import Sample, interval
+from cgdseg.scoring.intervals import Sample, estimate, interval
+from cgdseg.scoring.statistics import images_of
 
 FEW = 10  # a generated set in fewer groups has no people: each of its eyes counts for itself
 
@@ -22,32 +25,71 @@ def home_and_away(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
     return pd.concat([home.assign(dataset="validation"), summary[summary.part == "test"]], ignore_index=True)
 
 
-def domain_gap(summary: pd.DataFrame, cfg: Config) -> pd.DataFrame:
-    """The slides' table "Domain Gap Quantification": F1 at home minus F1 away, a row a run and test set."""
-    table = home_and_away(summary, cfg)
-    home = table[table.dataset == "validation"].set_index("run").f1
-    away = table[table.dataset != "validation"]
-    gaps = away[["run", "system", "condition", "dataset"]].assign(
-        **{"validation f1": away.run.map(home), "test f1": away.f1, "gap": away.run.map(home) - away.f1},
-        **away[["images", "subjects"]],
-    )
-    return gaps.reset_index(drop=True)
+def domain_gap(scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """The slides' table "Domain Gap Quantification": F1 at home minus F1 away, with its interval over people and seeds.
+
+    Columns: run, system, condition, dataset, validation f1, test f1, gap, low, high, images, subjects."""
+    rows = []
+    for key, own in scores.groupby(["run", "system", "condition"], sort=False):
+        home = _at_home(own, cfg)
+        for label, away in own[own.part == "test"].groupby("label", sort=False):
+            low, high = interval(_sample(home, cfg), _sample(away, cfg), of=np.subtract)
+            row = dict(zip(["run", "system", "condition"], key, strict=True)) | {"dataset": label}
+            row |= {"validation f1": home.f1.mean(), "test f1": away.f1.mean(), "gap": home.f1.mean() - away.f1.mean()}
+            rows.append(row | {"low": low, "high": high, **_counts(away)})
+    return pd.DataFrame(rows)
 
 
-def gap_closed(gaps: pd.DataFrame, baseline: str = "synthetic") -> pd.DataFrame:
-    """Each condition against the synthetic one: change in test F1, and the share of the baseline's gap that it is.
+def gap_closed(scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """Each condition against `gap.condition` on the images that both are tested on: change in F1 (change low, high),
+    and the share of the baseline's gap that it is.
 
-    "share won back" is change / baseline gap. "share closed" is the slides' 1 - gap / baseline gap, each gap from the
-    run's own validation: it flatters a run whose validation eyes are harder, and compares only like with like."""
-    keys, values = ["system", "dataset"], ["test f1", "gap"]
-    before = gaps[gaps.condition == baseline].groupby(keys)[values].mean().add_suffix(f" {baseline}")
-    others = gaps[gaps.condition != baseline].groupby(["system", "condition", "dataset"], sort=False)
-    after = others[values].mean().join(others[["images", "subjects"]].first())
-    joined = after.reset_index().join(before, on=keys, how="inner")
-    joined["change"] = joined["test f1"] - joined[f"test f1 {baseline}"]
-    joined["share won back"] = joined["change"] / joined[f"gap {baseline}"]
-    joined["share closed"] = 1 - joined["gap"] / joined[f"gap {baseline}"]
-    return joined
+    "share won back" is change / baseline gap (share low, share high): where the interval of that gap holds zero or
+    less, there may be no gap to win back, the ratio could be anything, and it is NaN. "share closed" is the slides'
+    1 - gap / baseline gap, each gap from the training's own validation: it flatters one whose validation eyes are
+    harder."""
+    baseline, rows = cfg.gap.condition, []
+    for system, condition, label, before, after in _pairs(scores, baseline):
+        home = {
+            name: _at_home(scores[(scores.system == system) & (scores.condition == name)], cfg)
+            for name in (baseline, condition)
+        }
+        samples = _sample(home[baseline], cfg, "before"), _sample(before, cfg, "before"), _sample(after, cfg, "after")
+        old, new = before.f1.mean(), after.f1.mean()
+        gap, own_gap = home[baseline].f1.mean() - old, home[condition].f1.mean() - new
+        row = {"system": system, "condition": condition, "dataset": label}
+        row |= {f"test f1 {baseline}": old, "test f1": new, "change": new - old, f"gap {baseline}": gap}
+        row |= dict(zip(("change low", "change high"), interval(*samples[:0:-1], of=np.subtract), strict=True))
+        row |= dict.fromkeys(("share won back", "share low", "share high"), np.nan)
+        if interval(*samples[:2], of=np.subtract)[0] > 0:
+            won = estimate(*samples, of=lambda home, old, new: (new - old) / (home - old))
+            row |= dict(zip(("share won back", "share low", "share high"), (won.value, *won.interval()), strict=True))
+        rows.append(row | {"share closed": 1 - own_gap / gap, **_counts(after)})
+    return pd.DataFrame(rows)
+
+
+def _pairs(scores: pd.DataFrame, baseline: str) -> Iterator[tuple]:
+    """(system, condition, label, rows of the baseline, rows of the condition) on the test images that both have."""
+    test = scores[scores.part == "test"]
+    for (system, condition, label), after in test.groupby(["system", "condition", "label"], sort=False):
+        before = test[(test.system == system) & (test.condition == baseline) & (test.label == label)]
+        shared = set(before.image_id) & set(after.image_id)
+        if condition != baseline and shared:
+            yield system, condition, label, *(rows[rows.image_id.isin(shared)] for rows in (before, after))
+
+
+def _at_home(scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
+    """Rows of the first synthetic validation set."""
+    home = scores[(scores.part == "val") & scores.label.isin(_synthetic_labels(cfg))]
+    return home[home.label == home.label.iloc[0]]
+
+
+def _sample(rows: pd.DataFrame, cfg: Config, training: str = "") -> Sample:
+    return Sample(rows.f1, units(rows, cfg), trainings=training + rows.seed.astype(str))
+
+
+def _counts(rows: pd.DataFrame) -> dict[str, int]:
+    return {"images": images_of(rows), "subjects": rows.subject.nunique()}
 
 
 def gap_run(cfg: Config) -> Run:
@@ -80,44 +122,6 @@ def units(rows: pd.DataFrame, cfg: Config) -> pd.Series:
     counts = rows.groupby("dataset").subject.transform("nunique")
     generated = rows.dataset.map(lambda name: cfg.datasets[name].domain) == "synthetic"
     return rows.subject.where(~(generated & (counts < FEW)), rows.image_id)
-
-
-def gap_intervals(gaps: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
-    """`domain_gap` with low and high of the gap: people at home and away are resampled, each apart."""
-    samples = {run: _samples(rows, cfg) for run, rows in scores.groupby("run", sort=False)}
-    found = []
-    for row in gaps.itertuples():
-        home, away = samples[row.run]
-        found.append(interval(home, away[row.dataset], of=np.subtract, n_resamples=cfg.gap.resamples))
-    return gaps.join(pd.DataFrame(found, index=gaps.index, columns=["low", "high"]))
-
-
-def closed_intervals(closed: pd.DataFrame, scores: pd.DataFrame, cfg: Config) -> pd.DataFrame:
-    """`gap_closed` with intervals of the change (change low, change high) and of the share won back.
-
-    The share is a ratio: where the interval of the baseline's gap holds zero or less, there may be no gap to win back,
-    the ratio could be anything, and `share won back` with its low and high is NaN."""
-    samples = {key: _samples(rows, cfg) for key, rows in scores.groupby(["system", "condition"], sort=False)}
-    found, n = [], cfg.gap.resamples
-    for row in closed.itertuples():
-        (home, before), after = samples[row.system, cfg.gap.condition], samples[row.system, row.condition][1]
-        before, after = before[row.dataset], after[row.dataset]  # the same people, so they are drawn together
-        share = np.nan, np.nan
-        if interval(home, before, of=np.subtract, n_resamples=n)[0] > 0:
-            share = interval(home, before, after, of=lambda home, old, new: (new - old) / (home - old), n_resamples=n)
-        found.append([*interval(after, before, of=np.subtract, n_resamples=n), *share])
-    names = ["change low", "change high", "share low", "share high"]
-    table = closed.join(pd.DataFrame(found, index=closed.index, columns=names))
-    return table.assign(**{"share won back": table["share won back"].where(table["share low"].notna())})
-
-
-def _samples(scores: pd.DataFrame, cfg: Config) -> tuple[Sample, dict[str, Sample]]:
-    """F1 at home, on the first synthetic validation set, and on each test set by its label."""
-    scores = scores.assign(unit=units(scores, cfg))
-    home = scores[(scores.part == "val") & scores.label.isin(_synthetic_labels(cfg))]
-    home = home[home.label == home.label.iloc[0]]
-    away = scores[scores.part == "test"].groupby("label", sort=False)
-    return Sample(home.f1, home.unit), {label: Sample(rows.f1, rows.unit) for label, rows in away}
 
 
 def _synthetic_labels(cfg: Config) -> set[str]:

@@ -26,12 +26,14 @@ from cgdseg.models.contract import sclera_of
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.models.weights import read_run
+from cgdseg.scoring.intervals import Sample, estimate, interval
 from cgdseg.scoring.metrics import count_pixels, scores
-from cgdseg.scoring.statistics import Sample, interval
+from cgdseg.scoring.statistics import holm, images_of
 from cgdseg.training.objectives import Segmentation
 from cgdseg.training.runs import segmenter_of
 from cgdseg.training.session import new_learner, open_session, start_accelerator, train_step
 
+CHANGES = ("change", "change low", "change high", "p")
 REAL_SHARE = 0.5  # of every batch, as soon as there are real people
 
 
@@ -169,17 +171,26 @@ def f1_of_images(cfg: Config, segmenter: Segmenter, chosen: pd.DataFrame) -> np.
     return scores(count_pixels(probs, truth.sclera(chosen.image_id), cfg.evaluation.threshold)).f1.to_numpy()
 
 
-def summary(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
-    """A row a test set, number of people and seed: dataset, people, images, seed, f1, low, high, seconds, tested.
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """A row a test set, number of people and seed: dataset, people, images, seed, f1, low, high, change, change low,
+    change high, p, p (Holm), seconds, tested, people tested.
 
-    images and seconds are the seeds' mean. low and high are those of the seeds' mean, over the people who are tested;
-    the seeds' own spread stays visible."""
-    rows = []
-    for (label, people), group in found.groupby(["label", "people"], sort=True):
-        each = group.groupby(["image_id", "subject"], as_index=False).f1.mean()
-        low, high = interval(Sample(each.f1, each.subject), n_resamples=n_resamples)
-        for seed, mine in group.groupby("seed"):
-            row = {"dataset": label, "people": people, "images": group.images.mean(), "seed": seed}
-            row |= {"f1": mine.f1.mean(), "low": low, "high": high, "seconds": group.seconds.mean()}
-            rows.append(row | {"tested": mine.image_id.nunique()})
-    return pd.DataFrame(rows)
+    All but seed and f1 are of the seeds together. low, high: over people who are tested and seeds. change: against
+    people = 0 on the same image and seed, with its interval; p is adjusted for the numbers of people tried."""
+    rows, keys = [], ["seed", "image_id"]
+    for label, group in found.groupby("label", sort=False):
+        none = group[group.people == group.people.min()].set_index(keys).f1
+        for people, mine in group.groupby("people", sort=True):
+            ends = interval(Sample(mine.f1, mine.subject, trainings=mine.seed))
+            row = {"dataset": label, "people": people, "images": mine.images.mean()}
+            row |= dict(zip(("low", "high"), ends, strict=True)) | dict.fromkeys(CHANGES, np.nan)
+            if people:
+                change = mine.f1.to_numpy() - none.loc[pd.MultiIndex.from_frame(mine[keys])].to_numpy()
+                moved = estimate(Sample(change, mine.subject, trainings=mine.seed))
+                row |= dict(zip(CHANGES, (moved.value, *moved.interval(), moved.p()), strict=True))
+            row |= {"seconds": mine.seconds.mean(), "tested": images_of(mine), "people tested": mine.subject.nunique()}
+            rows += [row | {"seed": seed, "f1": own.f1.mean()} for seed, own in mine.groupby("seed")]
+    table = pd.DataFrame(rows)
+    each = table.drop_duplicates(["dataset", "people"])
+    adjusted = each.groupby("dataset").p.transform(lambda p: holm(p.to_numpy(float)))
+    return table.assign(**{"p (Holm)": adjusted.reindex(table.index).ffill()})

@@ -22,8 +22,9 @@ from cgdseg.models.contract import BATCH, Images, Predictor, Prompts, sclera_of
 from cgdseg.models.lora import merge_lora
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.scoring.calibration import LEAST_PROBABILITY, calibration_error, fit_temperature, reliability_of_pixels
+from cgdseg.scoring.intervals import Sample, estimate
 from cgdseg.scoring.metrics import f1_by_threshold
-from cgdseg.scoring.statistics import Sample, interval
+from cgdseg.scoring.statistics import holm
 from cgdseg.scoring.tally import THRESHOLDS
 from cgdseg.studies.scores.summaries import people_apart
 from cgdseg.training.resume import read_history
@@ -256,18 +257,22 @@ def other_trainings(cfg: Config, run: Run, scores: pd.DataFrame, eyes: pd.DataFr
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def remedy_changes(found: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
-    """A row a remedy and test set: f1, its change against `none` with low and high, looks_at, seconds, times (as slow).
+def remedy_changes(found: pd.DataFrame) -> pd.DataFrame:
+    """A row a remedy and test set: f1, its change against `none` with low, high, p and p (Holm), looks_at, seconds,
+    times (as slow).
 
-    The interval is paired: people are resampled, and each keeps both of its scores."""
+    The interval is paired: each person keeps both scores. p is adjusted for all remedies tried on the set, as the best
+    of many does well by chance."""
     rows = []
     for label, group in found.groupby("label", sort=False):
         none = group[group.remedy == "none"].set_index("image_id")
         for name, mine in group.groupby("remedy", sort=False):
-            change = mine.f1 - mine.image_id.map(none.f1)
-            low, high = interval(Sample(change, mine.subject), n_resamples=n_resamples)
+            moved = estimate(Sample(mine.f1 - mine.image_id.map(none.f1), mine.subject))
+            low, high = moved.interval()
             row = {"remedy": name, "looks_at": mine.looks_at.iloc[0], "dataset": label, "f1": mine.f1.mean()}
-            row |= {"change": change.mean(), "low": low, "high": high, "seconds": mine.seconds.iloc[0]}
+            row |= {"change": moved.value, "low": low, "high": high, "p": moved.p() if name != "none" else np.nan}
             ms = mine.ms.fillna(none.ms.iloc[0]).iloc[0]  # another training of the system predicts as fast
-            rows.append(row | {"times": ms / none.ms.iloc[0], "images": len(mine), "subjects": mine.subject.nunique()})
-    return pd.DataFrame(rows)
+            row |= {"seconds": mine.seconds.iloc[0], "times": ms / none.ms.iloc[0]}
+            rows.append(row | {"images": len(mine), "subjects": mine.subject.nunique()})
+    table = pd.DataFrame(rows)
+    return table.assign(**{"p (Holm)": table.groupby("dataset").p.transform(lambda p: holm(p.to_numpy(float)))})

@@ -2,17 +2,18 @@
 
 import pandas as pd
 
+from cgdseg.studies.gap.ladder import CHANGES
 from cgdseg.studies.scores.tables import for_reading
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `intervals.gap_intervals`."""
+    """The rows of `intervals.domain_gap`."""
     columns = ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", "images", "subjects"]
     return for_reading(table, columns)
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `intervals.closed_intervals`; shares are in per cent."""
+    """The rows of `intervals.gap_closed`; shares are in per cent."""
     shares = {"share won back %": 100 * table["share won back"], "low %": 100 * table["share low"]}
     shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
     before = next(name for name in table if name.startswith("test f1 "))
@@ -43,15 +44,15 @@ def gap_factors(table: pd.DataFrame) -> pd.DataFrame:
 def remedies(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `remedies.remedy_changes`; seconds are spent once, `times as slow` with every image."""
     names = {"looks_at": "looks at", "seconds": "seconds once", "times": "times as slow"}
-    columns = ["dataset", "remedy", "looks_at", "f1", "change", "low", "high", "images", "subjects", "seconds", "times"]
-    return for_reading(table, columns).rename(columns=names)
+    numbers = ["f1", "change", "low", "high", "p (Holm)", "images", "subjects", "seconds", "times"]
+    return for_reading(table, ["dataset", "remedy", "looks_at", *numbers]).rename(columns=names)
 
 
 def real_people(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `ladder.summary`, a row a test set and number of people: F1 of the seeds' mean and of each seed."""
-    keys = ["dataset", "people", "images", "seconds", "tested"]
+    keys = ["dataset", "people", "images", "seconds", "tested", "people tested"]
     grouped = table.groupby(keys, sort=False)
     seeds = table.pivot(index=keys, columns="seed", values="f1").add_prefix("F1, seed ")
-    means = grouped.agg(F1=("f1", "mean"), low=("low", "first"), high=("high", "first"))
+    means = grouped.f1.mean().to_frame("F1").join(grouped[["low", "high", *CHANGES[:-1], "p (Holm)"]].first())
     names = {"people": "people trained on", "images": "images trained on", "tested": "images tested"}
     return means.join(seeds).reset_index().rename(columns=names)

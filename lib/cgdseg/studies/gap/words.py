@@ -9,7 +9,7 @@ LITTLE = 0.005  # half a point: what is smaller is not worth a sentence
 
 
 def read_gaps(gaps: pd.DataFrame) -> str:
-    """`intervals.gap_intervals`."""
+    """`intervals.domain_gap`."""
     if gaps.empty:
         return "The config has no real test set, so there is no gap to measure."
     widest, narrowest = gaps.loc[gaps.gap.idxmax()], gaps.loc[gaps.gap.idxmin()]
@@ -27,7 +27,7 @@ def read_gaps(gaps: pd.DataFrame) -> str:
 
 
 def read_closed(closed: pd.DataFrame) -> str:
-    """`intervals.closed_intervals`."""
+    """`intervals.gap_closed`."""
     if closed.empty:
         return "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
     lines = []
@@ -108,31 +108,38 @@ def read_temperature(table: pd.DataFrame) -> str:
     )
 
 
-def read_remedies(table: pd.DataFrame, ladder: pd.DataFrame) -> str:
-    """`remedies.remedy_changes` and `ladder.summary`: the best of each kind, and the people that do as much."""
+def read_remedies(table: pd.DataFrame, ladder: pd.DataFrame, level: float = 0.05) -> str:
+    """`remedies.remedy_changes` and `ladder.summary`: the best of each kind, and the people that do as much.
+
+    What can be told from chance has an adjusted p (Holm) below `level`."""
     lines = []
     for name, rows in table[table.remedy != "none"].groupby("dataset", sort=False):
         parts = []
         for looks_at, kind in rows.groupby("looks_at", sort=False):
             best = kind.loc[kind.change.idxmax()]
-            sure = "" if best.low > 0 else ", which may be chance"
+            sure = "" if best["p (Holm)"] < level else f", which may be chance as the best of {len(rows)}"
             helps = f"{best.remedy}, {in_points(best.change, best.low, best.high)}{sure}"
             what = helps if best.change > 0 else "none helps"
             parts.append(f"at {looks_at}: {what}")
-        lines.append(f"- {name}. Best of what looks {'; '.join(parts)}. {_people(ladder[ladder.dataset == name])}")
+        people = _people(ladder[ladder.dataset == name], level)
+        lines.append(f"- {name}. Best of what looks {'; '.join(parts)}. {people}")
     return "\n".join(lines)
 
 
-def _people(ladder: pd.DataFrame) -> str:
+def _people(ladder: pd.DataFrame, level: float) -> str:
     """What real people bring over as many steps without them."""
-    means = ladder.groupby("people").f1.mean()
-    if len(means) < 2:
+    tried = ladder.drop_duplicates("people")
+    tried = tried[tried.people > 0]
+    if tried.empty:
         return "There is no real person to train on who is not tested."
-    gains = 100 * (means - means.iloc[0])
-    half = gains[gains >= 0.5 * gains.max()].index[0]
-    if gains.max() <= 0:
-        return f"Up to {means.index[-1]} real people in training bring nothing over as many steps without them."
-    return (
-        f"With {means.index[-1]} real people in training F1 moves by {gains.iloc[-1]:+.1f} points over as many steps "
-        f"without them; {half} of them already give half of the most that any number gave."
+    most, sure = tried.iloc[-1], tried[(tried["p (Holm)"] < level) & (tried.change > 0)]
+    text = (
+        f"With {most.people} real people in training F1 moves by "
+        f"{in_points(most.change, most['change low'], most['change high'])} over as many steps without them; "
     )
+    if sure.empty:
+        return f"{text}of {len(tried)} numbers of people none can be told from nobody."
+    first = sure.iloc[0]
+    fewest = in_points(first.change, first["change low"], first["change high"])
+    own = "" if first.people == most.people else f": {fewest}"
+    return f"{text}the fewest of {len(tried)} numbers of people that can be told from nobody are {first.people}{own}."

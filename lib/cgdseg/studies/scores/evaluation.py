@@ -2,9 +2,11 @@
 
 evaluate_runs(cfg) -> Tables: one row an image and run; F1 by threshold; counts of probabilities."""
 
+import functools
 from typing import NamedTuple
 
 import pandas as pd
+import torch
 
 from cgdseg import loops
 from cgdseg.config import Config, Run
@@ -15,9 +17,20 @@ from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.zoo.baselines import BASELINES
 from cgdseg.scoring.ssbc import Scorer
 from cgdseg.scoring.tally import Tally
+from cgdseg.studies.scores.summaries import over_seeds
 from cgdseg.training.runs import segmenter_of, trained_runs
 
-ABOUT = ["dataset", "subject", "eye", "gaze", "sclera", "brightness", "blur"]  # the manifest's, as it measures them
+ABOUT = [
+    "dataset",
+    "subject",
+    "eye",
+    "gaze",
+    "device",
+    "tone",
+    "sclera",
+    "brightness",
+    "blur",
+]  # the manifest's, as it measures them
 
 
 class Tables(NamedTuple):
@@ -31,6 +44,20 @@ class Tables(NamedTuple):
     sweep: pd.DataFrame
     levels: pd.DataFrame
     protocols: pd.DataFrame
+
+    def over_seeds(self) -> "Tables":
+        """The same by training: `summaries.over_seeds` of the scores, means of the sweep and the protocols."""
+        pooled = over_seeds(self.scores)
+        names = dict(zip(self.scores.run, pooled.run, strict=True))
+        sweep, levels, protocols = (table.assign(run=table.run.map(names)) for table in self[1:])
+        sweep, protocols = (_means(table, *of) for table, of in ((sweep, ["f1"]), (protocols, ["mean", "std"])))
+        return Tables(pooled, sweep, levels, protocols)
+
+
+def _means(table: pd.DataFrame, *of: str) -> pd.DataFrame:
+    """A row for all that agree in every other column, with the mean of some; the columns stay in their order."""
+    by = [name for name in table if name not in of]
+    return table.groupby(by, sort=False, as_index=False)[list(of)].mean()[list(table)]
 
 
 class Truth(NamedTuple):
@@ -48,11 +75,16 @@ def open_truth(cfg: Config) -> Truth:
 
 def evaluate_runs(cfg: Config) -> Tables:
     """Score every trained run on its validation and test images. Raises FileNotFoundError when none is trained."""
+    runs = trained_runs(cfg)
+    # a GPU predicts one run after the other, and a process starts as slowly as a few runs are scored
+    n_workers = 1 if torch.cuda.is_available() else min(cfg.workers, len(runs) // 4)
+    found = loops.in_parallel(functools.partial(evaluate_run, cfg), runs, n_workers, "runs", heavy=True)
+    return _stack(list(found))
+
+
+def evaluate_run(cfg: Config, run: Run) -> Tables:
+    torch.set_num_threads(cfg.training.n_threads)
     truth = open_truth(cfg)
-    return _stack([evaluate_run(cfg, run, truth) for run in loops.bar(trained_runs(cfg), desc="runs")])
-
-
-def evaluate_run(cfg: Config, run: Run, truth: Truth) -> Tables:
     segmenter = segmenter_of(cfg, run)
     pixels = open_cache(cfg, segmenter.input_size)
     named = {"run": run.name, **run.model_dump()}

@@ -5,12 +5,22 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.scoring.calibration import FOREGROUND, calibration_error, precision_recall_of, reliability_of
+from cgdseg.scoring.intervals import Sample, estimate, interval
 from cgdseg.scoring.metrics import SCORES
-from cgdseg.scoring.statistics import compare_runs, rank_correlation, seed_spread, several_means, subject_means
+from cgdseg.scoring.statistics import (
+    compare_runs,
+    holm,
+    images_of,
+    rank_correlation,
+    seed_spread,
+    several_means,
+    subject_means,
+)
 from cgdseg.scoring.tally import levels_of
 
 BY = ["run", "dataset"]
 ALL_SETS = "all test sets"
+GAZE_NAMES = {"l": "left", "s": "straight", "r": "right", "u": "up"}
 FEWEST_IMAGES = 3  # images of a person: resampling two says nothing
 IMAGE_FACTORS = {"sclera": "share of sclera", "brightness": "brightness", "blur": "sharpness"}  # "blur" falls with blur
 SCORE_NAMES = {
@@ -35,7 +45,7 @@ PROTOCOL_COLUMNS = {  # (protocol, output, score) -> what a reader calls it
 
 def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
     """The test rows of `summaries.mean_scores`: F1 with its interval, then its company."""
-    columns = ["run", "dataset", "f1", "low", "high", "images", "subjects"]
+    columns = ["run", "dataset", "f1", "low", "high", "images", "subjects", *(["seeds"] if summary.seeds.any() else [])]
     return for_reading(summary[summary.part == "test"], [*columns, "pooled f1", *SCORES[1:]])
 
 
@@ -107,6 +117,52 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
     if len(sets) > 1:
         sets = {ALL_SETS: test.assign(dataset=ALL_SETS)} | sets
     return pd.concat([compare_runs(rows, by="dataset") for rows in sets.values()], ignore_index=True)
+
+
+def calibration_differences(scores: pd.DataFrame) -> pd.DataFrame:
+    """`statistics.compare_runs` of the foreground's calibration error, on all test images together, in points."""
+    table = compare_runs(of_test(scores).assign(dataset=ALL_SETS), by="dataset", score="ece_foreground")
+    ends = ["change", "low", "high"]
+    return table.assign(**{name: 100 * table[name] for name in ends}).drop(columns="dataset")
+
+
+def groups(scores: pd.DataFrame) -> pd.DataFrame:
+    """F1 by gaze, device and skin tone, with intervals over people and seeds; a row a run, test set and group.
+
+    Columns: run, dataset, by, group, f1, low, high, then the difference to all other images of the set with its
+    interval, p and p (Holm) over the run's rows; images, subjects. Skin tone halves the people of a set by the median
+    of their images (`manifest.skin_tone`). What a set does not tell, or all images share, has no rows."""
+    rows = []
+    for key, own in of_test(scores).groupby(BY, sort=False):
+        for name, group in GROUPINGS.items():
+            told = own.assign(group=group(own))
+            told = told[told.group != ""]
+            for value, mine in told.groupby("group", sort=True) if told.group.nunique() > 1 else []:
+                rest = told[told.group != value]
+                samples = [Sample(part.f1, part.subject, trainings=part.get("seed")) for part in (mine, rest)]
+                moved = estimate(*samples, of=np.subtract)
+                row = dict(zip(BY, key, strict=True)) | {"by": name, "group": value, "f1": mine.f1.mean()}
+                row |= dict(zip(("low", "high"), interval(samples[0]), strict=True))
+                ends = moved.value, *moved.interval(), moved.p()
+                row |= dict(zip(("difference", "difference low", "difference high", "p"), ends, strict=True))
+                rows.append(row | {"images": images_of(mine), "subjects": mine.subject.nunique()})
+    columns = [*BY, "by", "group", "f1", "low", "high", "difference", "difference low", "difference high", "p"]
+    table = pd.DataFrame(rows, columns=[*columns, "images", "subjects"])
+    adjusted = table.groupby("run", sort=False).p.transform(lambda p: holm(p.to_numpy(float)))
+    table.insert(len(columns), "p (Holm)", adjusted)
+    return table
+
+
+def _tones(scores: pd.DataFrame) -> pd.Series:
+    people = pd.to_numeric(scores.tone).groupby(scores.subject).median()
+    return scores.subject.map((people < people.median()).map({True: "darker half", False: "lighter half"}))
+
+
+GROUPINGS = {  # what images are grouped by -> the group of each row of a test set, "" where it is not told
+    "gaze": lambda scores: scores.gaze.map(GAZE_NAMES).fillna(""),
+    "device": lambda scores: scores.device.fillna(""),
+    "skin tone": _tones,
+}
 
 
 def seeds(scores: pd.DataFrame) -> pd.DataFrame:

@@ -89,11 +89,13 @@ def read_thresholds(sweep: pd.DataFrame, chosen: float) -> str:
 
 
 def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
-    """`tables.differences` in words, those of its first dataset; p is held against `level`."""
+    """`tables.differences` in words, those of its first dataset: p is held against `level`, and with several seeds the
+    interval must exclude zero as well, since p is about these trainings alone."""
     if table.empty:
         return "There are no two runs that differ in one thing only, so there is nothing to compare."
     rows = table[table.dataset == table.dataset.iloc[0]]
-    found, people = rows[rows["p (Holm)"] < level], int(rows.subjects.min())
+    told = (rows["p (Holm)"] < level) & ((rows.seeds < 2) | (rows.low > 0) | (rows.high < 0))
+    found, people = rows[told], int(rows.subjects.min())
     lines = [
         f"- {row.second} against {row.first}: {in_points(row.change, row.low, row.high)}, d = {row.d:.1f}"
         for row in found.sort_values("change", key=abs, ascending=False).itertuples()
@@ -104,6 +106,25 @@ def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
     listed = ":\n\n" + "\n".join(lines) if lines else "."
     where = f"on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
     return f"Of {pairs} {len(found)} differ {where}{caution}{listed}"
+
+
+def read_groups(table: pd.DataFrame, best: str, level: float = 0.05) -> str:
+    """`tables.groups` of one run in words: which groups are better or worse off than the rest of their test set."""
+    mine = table[table.run == best]
+    if mine.empty:
+        return "No test set tells gaze, device or people apart, so no group can be held against another."
+    sure = mine[mine["p (Holm)"] < level]
+    widest = mine.loc[mine.difference.abs().idxmax()]
+
+    def words(row) -> str:
+        points = in_points(row.difference, row["difference low"], row["difference high"])
+        return f"{row['group']} ({row['by']}) on {row.dataset}: {points}"
+
+    listed = ":\n\n" + "\n".join(f"- {words(row)}" for _, row in sure.iterrows()) if len(sure) else "."
+    return (
+        f"For {best} the widest difference between a group and the rest of its set is {words(widest)}. Of {len(mine)} "
+        f"groups {len(sure)} can be told from the rest (Holm){listed}"
+    )
 
 
 def read_seeds(table: pd.DataFrame) -> str:
