@@ -14,7 +14,6 @@ from cgdseg.config import load_config
 from cgdseg.paths import CLAIMS
 from cgdseg.scoring.metrics import scores
 from cgdseg.studies.claims import ledger, words
-from cgdseg.studies.claims.architecture import _strays
 from cgdseg.studies.claims.arithmetic import receptive_field
 from cgdseg.studies.claims.evidence import NO_SCORES, Evidence
 from cgdseg.studies.claims.judge import CHECKS, check_of, judge, run_check
@@ -197,7 +196,7 @@ def test_found_values_are_those_of_the_hand_count(found):
     assert found["mixed_entries_logged"].value == 10_000 + 3 * (2_336 + 1_656)
     assert found["gap_masd"].value == pytest.approx(9.76)
     assert found["real_minority"].value == pytest.approx(100 * 13_305 / 23_305)
-    assert "589,824 at rank 32" in found["memory_of_32"].said
+    assert "589,824 parameters at rank 32" in found["memory_of_32"].said
     assert found["title_threshold"].value == 0  # the logit of a half
     assert "0.423 with 15% of sclera" in found["background_loss"].said  # the entropy of 0.15
 
@@ -258,10 +257,21 @@ def test_printed_epochs_can_speak_against_a_claim_of_all_epochs_only(evidence, v
     assert verdict(claim, run_check(claim, evidence)) == judgement
 
 
-def test_a_constant_has_no_stray_energy_and_an_upsampler_that_repeats_pixels_has_more():
-    every, slowest = _strays(18, 36)
-    assert 0 < slowest < 1e-4 < every < _strays(18, 36, "nearest")[0]
-    assert _strays(18, 18) == pytest.approx((0, 0), abs=1e-9)  # nothing is resized
+def test_stray_energy_is_what_the_kernel_of_bilinear_enlargement_lets_through(evidence):
+    """By the transfer function of (1, 3, 3, 1) / 4, for twice the side; a map that keeps its size has none."""
+    claim = next(c for c in LEDGER if c.id == "artifact_free")
+    power = np.abs(np.fft.fft([0.25, 0.75, 0.75, 0.25], 36)) ** 2  # of waves out, as the grid of 18 holds each twice
+    kept = power[np.abs(np.fft.fftfreq(36, 1 / 36)) <= 9].sum()
+    for sides, stray in (([18], 0), ([36], 1 - (kept / power.sum()) ** 2)):
+        found = run_check(claim.model_copy(update={"args": {"sides": sides}}), evidence)
+        assert found.value == pytest.approx(100 * stray, abs=1e-9)
+
+
+def test_steps_are_compared_by_batches_and_epochs(evidence):
+    changed = [c.model_copy(update={"value": 312.0}) if c.id == "mixed_batches" else c for c in LEDGER]
+    row = next(c for c in LEDGER if c.id == "same_steps")
+    assert verdict(row, run_check(row, Evidence(evidence.cfg, claims=changed))) == CONSISTENT
+    assert "48,020 steps, 2.2 times the 21,840" in run_check(row, evidence).said
 
 
 def test_ranges_agree_where_they_meet():

@@ -118,7 +118,7 @@ def backbone(evidence: Evidence, name: str) -> Found:
         "others": math.prod(paper().backbone.grid),  # of grid + CLS tokens, each sees all but itself
     }
     value = found[name] if name in found else getattr(dinov2.config, name)
-    return Found(value if isinstance(value, str) else float(value), f"{name} of a DINOv2 in transformers is {value}")
+    return Found(value if isinstance(value, str) else float(value))
 
 
 def positions_resized(evidence: Evidence) -> Found:
@@ -130,7 +130,9 @@ def positions_resized(evidence: Evidence) -> Found:
         resized = {mode: F.interpolate(square, size=18, mode=mode) for mode in ("nearest", "bilinear", "bicubic")}
     apart = {mode: (grid.flatten(2).transpose(1, 2) - found).abs().max().item() for mode, grid in resized.items()}
     listed = ", ".join(f"{distance:.2g} from {mode}" for mode, distance in apart.items())
-    return Found(min(apart, key=apart.get), f"it is {listed}; the log line quoted is timm's, which is bicubic too")
+    return Found(
+        min(apart, key=apart.get), f"the result is {listed}; the log line quoted is timm's, which is bicubic too"
+    )
 
 
 def rank_memory(evidence: Evidence, rank: int) -> Found:
@@ -141,9 +143,9 @@ def rank_memory(evidence: Evidence, rank: int) -> Found:
     small, large = lora.values()
     whole = 4 * counts["total"] + (trained - 4) * counts["all trainable"]
     added = trained * (large - small)
-    listed = " and ".join(f"{n:,} at rank {r}" for r, n in lora.items())
-    said = f"{listed}: {added / 1e6:.1f} MB more beside {whole / 1e6:.0f} MB of weights, gradients and moments"
-    return Found(added >= 0.1 * whole, f"{said}, or {added / whole:.1%}")
+    listed = " and ".join(f"{n:,} parameters at rank {r}" for r, n in lora.items())
+    said = f"LoRA has {listed}: {added / 1e6:.1f} MB more of weights, gradients and moments beside {whole / 1e6:.0f} MB"
+    return Found(added >= 0.1 * whole, f"{said} of the whole model's, or {added / whole:.1%}")
 
 
 def patch_embedding(evidence: Evidence) -> Found:
@@ -216,16 +218,16 @@ def checkerboard(evidence: Evidence, kind: str, against: str) -> Found:
 def stray_energy(evidence: Evidence, sides: list[int]) -> Found:
     """Energy that bilinear resizing of 18×18 moves to frequencies which were not there; all of them come in alike."""
     strays = {side: _strays(18, side) for side in sides}
-    listed = ", ".join(f"{100 * every:.0f} % at {side}×{side}" for side, (every, _) in strays.items())
+    listed = ", ".join(f"{100 * every:.0f} % of it at {side}×{side}" for side, (every, _) in strays.items())
     slowest = 100 * max(slow for _, slow in strays.values())
-    said = f"{listed}; it hinges on what comes in: a constant has none, the slowest wave {slowest:.1g} % at most"
+    said = f"{listed}, by what comes in: a constant leaves none, the slowest wave {slowest:.1g} % at most"
     return Found(100 * max(every for every, _ in strays.values()), said)
 
 
-def _strays(grid: int, side: int, mode: str = "linear") -> tuple[float, float]:
+def _strays(grid: int, side: int) -> tuple[float, float]:
     """Shares of stray energy when a periodic map is resized: all waves of the grid alike, and the slowest along x."""
     places = torch.eye(grid, dtype=torch.float64)[:, None].repeat(1, 1, 3)  # a period on either side
-    lines = F.interpolate(places, size=3 * side, mode=mode)[:, 0, side : 2 * side]
+    lines = F.interpolate(places, size=3 * side, mode="linear")[:, 0, side : 2 * side]
     power = torch.fft.fft(torch.fft.fft(lines, dim=0), dim=1).abs().square()  # wave in × wave out
     before, after = (torch.fft.fftfreq(n, 1 / n).abs().round() for n in (grid, side))
     kept = (power * (before[:, None] == after)).sum(1)
