@@ -136,7 +136,7 @@ def positions_resized(evidence: Evidence) -> Found:
 
 
 def rank_memory(evidence: Evidence, rank: int) -> Found:
-    """Memory that LoRA of a rank adds to that of the whole model in training; substantial means a tenth of it."""
+    """Memory that a higher rank adds to the model's in training, substantial from a tenth; without activations."""
     counts = _counts()
     trained = 4 * 4  # bytes: weight, gradient and AdamW's two moments in float32
     lora = {r: counts["LoRA"] * r // int(evidence.numbers["rank"]) for r in (int(evidence.numbers["rank"]), rank)}
@@ -218,9 +218,9 @@ def checkerboard(evidence: Evidence, kind: str, against: str) -> Found:
 def stray_energy(evidence: Evidence, sides: list[int]) -> Found:
     """Energy that bilinear resizing of 18×18 moves to frequencies which were not there; all of them come in alike."""
     strays = {side: _strays(18, side) for side in sides}
-    listed = ", ".join(f"{100 * every:.0f} % of it at {side}×{side}" for side, (every, _) in strays.items())
+    listed = ", ".join(f"{100 * every:.0f} % at {side}×{side}" for side, (every, _) in strays.items())
     slowest = 100 * max(slow for _, slow in strays.values())
-    said = f"{listed}, by what comes in: a constant leaves none, the slowest wave {slowest:.1g} % at most"
+    said = f"of the energy of white noise {listed} goes astray, of the slowest wave {slowest:.1g} %, of a constant none"
     return Found(100 * max(every for every, _ in strays.values()), said)
 
 

@@ -240,7 +240,9 @@ def all_background(evidence: Evidence) -> Found:
         truth = (torch.arange(1000) < 1000 * share).double().view(1, 1, 10, 100)
         least.append(dice_bce(torch.full_like(truth, math.log(share / (1 - share))), truth, 1.0, 0.0).item())
     listed = " and ".join(f"{bce:.3f} with {share:.0%} of sclera" for bce, share in zip(least, shares, strict=True))
-    said = f"it is least for the share of sclera, which marks no pixel: {listed}, against {math.log(2):.3f} of a half"
+    said = (
+        f"BCE is least for the share of sclera, which marks no pixel: {listed}; a half everywhere has {math.log(2):.3f}"
+    )
     return Found(max(least) <= 0.1 * math.log(2), said)
 
 
@@ -251,7 +253,7 @@ def product_vanishes(evidence: Evidence, width: int = 512) -> Found:
         product, added = _fused(width, shift, torch.mul), _fused(width, shift, torch.add)
         least[1 / (1 + math.exp(-shift))] = min(p / a for p, a in zip(product, added, strict=True))
     said = ", ".join(f"{ratio:.2g} with gates near {gate:.2g}" for gate, ratio in least.items())
-    return Found(least[0.5] < 0.01, f"of features, channel gate and spatial gate the worst keeps {said}")
+    return Found(least[0.5] < 0.01, f"of its gradient the worst of features and both gates keeps {said}")
 
 
 def _fused(width: int, shift: float, fuse) -> list[float]:

@@ -24,12 +24,12 @@ STAND_IN = "procedural stand-in only"
 NOT_TESTABLE = "not testable here"
 DEFINITIONS = {
     REPRODUCED: "measured, counted or derived here, and as claimed: on a model built after the slides, which shows "
-    "that its parts fit together, on PyTorch and transformers, or on the data sets themselves",
-    CONFIGURED: "this repository's recipe or code, written after the slides, does as they say; nothing is measured",
-    CONSISTENT: "other numbers of the slides agree, or the slides' own arithmetic comes out; nothing is measured",
-    CONTRADICTED: "measured, counted or derived here, or published by the owners of the data: it is otherwise",
-    OTHERWISE: "this repository departs from the slides here, which says nothing against them",
-    INCONSISTENT: "other numbers of the slides say otherwise, so that no measurement is needed",
+    "that its parts fit together, on PyTorch and transformers, from definitions, or on images and scores",
+    CONFIGURED: "our recipe or code, written after the slides, does as they say, which says nothing of theirs",
+    CONSISTENT: "other numbers of the slides agree, or their own arithmetic comes out; nothing is measured",
+    CONTRADICTED: "measured, counted or derived here, or published by the owners of the data, and otherwise",
+    OTHERWISE: "our recipe departs from the slides here, which says nothing against them",
+    INCONSISTENT: "other numbers of the slides, or their own arithmetic, say otherwise; no measurement is needed",
     STAND_IN: "a claim about eyes that are not here: what rendered ones gave stands beside it and decides nothing",
     NOT_TESTABLE: "it takes data sets, a machine, trainings or numbers that are not here; the finding says which",
 }
