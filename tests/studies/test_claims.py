@@ -164,7 +164,7 @@ def test_splits_follow_the_pairs_that_the_slides_count(evidence):
     ("expected", "names"),
     [
         (REPRODUCED, ["all_parameters", "log_trainable", "trainable_share", "lora_block", "zero_a", "bce_gradient"]),
-        (REPRODUCED, ["lr_last", "algebraic_identity", "equal_ranking"]),
+        (REPRODUCED, ["lr_last", "algebraic_identity", "equal_ranking", "invariance"]),
         (CONFIGURED, ["threshold", "prompts", "beta_1", "no_real_eye_in_synthetic", "width", "lora_lr"]),
         (OTHERWISE, ["compiled"]),
         (CONSISTENT, ["compression", "mixed_batches", "mixed_entries_logged", "mixed_val", "syncroi_cache"]),
@@ -198,6 +198,7 @@ def test_found_values_are_those_of_the_hand_count(found):
     assert found["real_minority"].value == pytest.approx(100 * 13_305 / 23_305)
     assert "589,824 parameters at rank 32" in found["memory_of_32"].said
     assert found["title_threshold"].value == 0  # the logit of a half
+    assert found["positions"].value == "bicubic"
     assert "0.423 with 15% of sclera" in found["background_loss"].said  # the entropy of 0.15
 
 
@@ -257,12 +258,14 @@ def test_printed_epochs_can_speak_against_a_claim_of_all_epochs_only(evidence, v
     assert verdict(claim, run_check(claim, evidence)) == judgement
 
 
-def test_stray_energy_is_what_the_kernel_of_bilinear_enlargement_lets_through(evidence):
-    """By the transfer function of (1, 3, 3, 1) / 4, for twice the side; a map that keeps its size has none."""
+def test_stray_energy_is_what_the_kernels_of_bilinear_resizing_let_through(evidence):
+    """By the transfer functions of (1, 3, 3, 1) / 4 for twice the side and (1, 1) / 2 for half; the same side has none."""
     claim = next(c for c in LEDGER if c.id == "artifact_free")
     power = np.abs(np.fft.fft([0.25, 0.75, 0.75, 0.25], 36)) ** 2  # of waves out, as the grid of 18 holds each twice
     kept = power[np.abs(np.fft.fftfreq(36, 1 / 36)) <= 9].sum()
-    for sides, stray in (([18], 0), ([36], 1 - (kept / power.sum()) ** 2)):
+    halved = np.cos(np.pi * np.arange(18) / 18) ** 2  # power of waves in; a grid of 9 holds up to four periods
+    held = halved[np.abs(np.fft.fftfreq(18, 1 / 18)) <= 4].sum() / halved.sum()
+    for sides, stray in (([18], 0), ([36], 1 - (kept / power.sum()) ** 2), ([9], 1 - held**2)):
         found = run_check(claim.model_copy(update={"args": {"sides": sides}}), evidence)
         assert found.value == pytest.approx(100 * stray, abs=1e-9)
 
