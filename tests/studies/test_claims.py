@@ -259,7 +259,7 @@ def test_printed_epochs_can_speak_against_a_claim_of_all_epochs_only(evidence, v
 
 
 def test_stray_energy_is_what_the_kernels_of_bilinear_resizing_let_through(evidence):
-    """By the transfer functions of (1, 3, 3, 1) / 4 for twice the side and (1, 1) / 2 for half; the same side has none."""
+    """By the transfer functions of (1, 3, 3, 1) / 4 for twice the side, (1, 1) / 2 for half; the same side has none."""
     claim = next(c for c in LEDGER if c.id == "artifact_free")
     power = np.abs(np.fft.fft([0.25, 0.75, 0.75, 0.25], 36)) ** 2  # of waves out, as the grid of 18 holds each twice
     kept = power[np.abs(np.fft.fftfreq(36, 1 / 36)) <= 9].sum()
