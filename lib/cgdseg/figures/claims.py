@@ -6,14 +6,14 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from cgdseg.figures.style import OKABE_ITO
-
+# by what a verdict rests on, agreeing and not: here in dark, our settings in blue, the slides alone in pale
+VERDICT_COLOURS = ["#009E73", "#56B4E9", "#B5E0CF", "#D55E00", "#0072B2", "#F0C000", "#CC79A7", "#BBBBBB"]
 SLIDE_HEIGHT = 0.24  # inches of a slide's bar
 
 
 def verdicts_by_slide(grid: pd.DataFrame) -> Figure:
     """Claims by slide (`claims.tables.by_slide`), stacked by verdict; the slides in their order from the top."""
-    colours = dict(zip(grid.columns, OKABE_ITO, strict=True))
+    colours = dict(zip(grid.columns, VERDICT_COLOURS, strict=True))
     figure, axis = plt.subplots(figsize=(8.5, SLIDE_HEIGHT * len(grid) + 1.2), layout="constrained")
     left = np.zeros(len(grid))
     names = [name if len(name) < 48 else name[:46] + "…" for name in grid.index]
@@ -28,5 +28,5 @@ def verdicts_by_slide(grid: pd.DataFrame) -> Figure:
     axis.tick_params(axis="y", labelsize=8)
     axis.grid(axis="y", visible=False)
     sns.despine(ax=axis, left=True)
-    figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=8)
+    figure.legend(frameon=False, loc="outside upper center", ncols=4, fontsize=8)
     return figure

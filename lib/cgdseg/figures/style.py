@@ -8,7 +8,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-OKABE_ITO = ["#009E73", "#D55E00", "#F0C000", "#56B4E9", "#BBBBBB"]  # can be told apart without red and green
 sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
 plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": "medium", "axes.titleweight": "bold"})
 

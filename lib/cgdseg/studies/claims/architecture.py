@@ -5,10 +5,13 @@ import math
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, Dinov2Config
+from transformers.activations import ACT2FN
+from transformers.models.dinov2.modeling_dinov2 import Dinov2Embeddings
 
 from cgdseg.config import UNet
 from cgdseg.models import inspect, registry
@@ -55,6 +58,14 @@ def clip_text_setting(evidence: Evidence, name: str) -> Found:
     return Found(float(getattr(CLIPTextConfig(), name)))
 
 
+def clip_activation(evidence: Evidence) -> Found:
+    """The activation of CLIP ViT-B/32's text tower in transformers, and how far it is from GELU."""
+    name, x = CLIPTextConfig().hidden_act, torch.linspace(-8, 8, 4001)
+    apart = (ACT2FN[name](x) - ACT2FN["gelu"](x)).abs().max().item()
+    ours = paper().backbone.dinov2.config.hidden_act
+    return Found(name, f"CLIP has {name}, which is up to {apart:.3f} away from GELU; DINOv2 has {ours}")
+
+
 def module_parameters(evidence: Evidence, module: str) -> Found:
     """Parameters of one module of our model at the paper's size, counted."""
     count = sum(p.numel() for p in paper().get_submodule(module).parameters())
@@ -98,15 +109,43 @@ def channels(evidence: Evidence, module: str) -> Found:
 
 
 def backbone(evidence: Evidence, name: str) -> Found:
-    """A setting of the DINOv2 that our model builds."""
-    settings = paper().backbone.dinov2.config
+    """A part of the DINOv2 that our model builds, or a default of its code in transformers."""
+    dinov2 = paper().backbone.dinov2
+    block = dinov2.encoder.layer[0]
     found = {
-        "MLP width": settings.hidden_size * settings.mlp_ratio,
-        "head width": settings.hidden_size / settings.num_attention_heads,
+        "MLP width": block.mlp.fc1.out_features,
+        "head width": block.attention.head_dim,
         "others": math.prod(paper().backbone.grid),  # of grid + CLS tokens, each sees all but itself
     }
-    value = found[name] if name in found else getattr(settings, name)
+    value = found[name] if name in found else getattr(dinov2.config, name)
     return Found(value if isinstance(value, str) else float(value))
+
+
+def positions_resized(evidence: Evidence) -> Found:
+    """How transformers' DINOv2 resizes positions from 37×37 to 18×18, by comparison with PyTorch's interpolations."""
+    embeddings = Dinov2Embeddings(Dinov2Config(image_size=518, patch_size=14, hidden_size=6))
+    square = embeddings.position_embeddings[:, 1:].transpose(1, 2).unflatten(2, (37, 37))
+    with torch.no_grad():
+        found = embeddings.interpolate_pos_encoding(torch.zeros(1, 325, 6), 256, 256)[:, 1:]
+        resized = {mode: F.interpolate(square, size=18, mode=mode) for mode in ("nearest", "bilinear", "bicubic")}
+    apart = {mode: (grid.flatten(2).transpose(1, 2) - found).abs().max().item() for mode, grid in resized.items()}
+    listed = ", ".join(f"{distance:.2g} from {mode}" for mode, distance in apart.items())
+    return Found(
+        min(apart, key=apart.get), f"the result is {listed}; the log line quoted is timm's, which is bicubic too"
+    )
+
+
+def rank_memory(evidence: Evidence, rank: int) -> Found:
+    """Memory that a higher rank adds to the model's in training, substantial from a tenth; without activations."""
+    counts = _counts()
+    trained = 4 * 4  # bytes: weight, gradient and AdamW's two moments in float32
+    lora = {r: counts["LoRA"] * r // int(evidence.numbers["rank"]) for r in (int(evidence.numbers["rank"]), rank)}
+    small, large = lora.values()
+    whole = 4 * counts["total"] + (trained - 4) * counts["all trainable"]
+    added = trained * (large - small)
+    listed = " and ".join(f"{n:,} parameters at rank {r}" for r, n in lora.items())
+    said = f"LoRA has {listed}: {added / 1e6:.1f} MB more of weights, gradients and moments beside {whole / 1e6:.0f} MB"
+    return Found(added >= 0.1 * whole, f"{said} of the whole model's, or {added / whole:.1%}")
 
 
 def patch_embedding(evidence: Evidence) -> Found:
@@ -176,11 +215,24 @@ def checkerboard(evidence: Evidence, kind: str, against: str) -> Found:
     return Found(bool(index[kind] < index[against]), f"{kind} {index[kind]:.3f}, {against} {index[against]:.3f}")
 
 
-def invented_energy(evidence: Evidence, kind: str) -> Found:
-    """Share of energy that an untrained upsampler puts where the small grid of smooth noise can hold none."""
-    row = _upsamplers().loc[kind]
-    share, index = row["beyond the grid %"], row["checkerboard index"]
-    return Found(float(share), f"{share:.1g} %, and a checkerboard index of {index:.1g} for a constant")
+def stray_energy(evidence: Evidence, sides: list[int]) -> Found:
+    """Energy that bilinear resizing of 18×18 moves to frequencies which were not there; all of them come in alike."""
+    strays = {side: _strays(18, side) for side in sides}
+    listed = ", ".join(f"{100 * every:.0f} % at {side}×{side}" for side, (every, _) in strays.items())
+    slowest = 100 * max(slow for _, slow in strays.values())
+    said = f"of the energy of white noise {listed} goes astray, of the slowest wave {slowest:.1g} %, of a constant none"
+    return Found(100 * max(every for every, _ in strays.values()), said)
+
+
+def _strays(grid: int, side: int) -> tuple[float, float]:
+    """Shares of stray energy when a periodic map is resized: all waves of the grid alike, and the slowest along x."""
+    places = torch.eye(grid, dtype=torch.float64)[:, None].repeat(1, 1, 3)  # a period on either side
+    lines = F.interpolate(places, size=3 * side, mode="linear")[:, 0, side : 2 * side]
+    power = torch.fft.fft(torch.fft.fft(lines, dim=0), dim=1).abs().square()  # wave in × wave out
+    before, after = (torch.fft.fftfreq(n, 1 / n).abs().round() for n in (grid, side))
+    kept = (power * (before[:, None] == after)).sum(1)
+    every = 1 - (kept.sum() / power.sum()) ** 2  # along x and y
+    return float(every), float(1 - kept[1] / power[1].sum())
 
 
 def cost_of_a_scale(evidence: Evidence) -> Found:

@@ -14,12 +14,11 @@ from cgdseg.data.stored import load_manifest
 from cgdseg.models import inspect, registry
 from cgdseg.models.cgdseg import CGDSeg
 from cgdseg.studies.anatomy.cgdseg import paper_size
-from cgdseg.studies.claims.ledger import Claim, load_claims
+from cgdseg.studies.claims.ledger import Claim, Value, load_claims
 from cgdseg.studies.scores.summaries import mean_scores
 
 NO_SCORES = pd.DataFrame(columns=["run", "system", "condition", "part", "dataset", "label", "subject", "f1", "iou"])
-PAIRS_ON_SLIDES = {"SynCROI": 11_000, "MASD": 2_595, "SBVPI": 1_840}  # slide "Dataset Summary"
-SPLITS_ON_SLIDES = {"published": "image", "subject": "subject"}
+PEOPLE = {"SynCROI": 11_000, "MASD": 82, "SBVPI": 55}  # as published; the slides' split by images does without
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,10 @@ class Evidence:
         """The numeric claims, by id: what formulas may name."""
         return {claim.id: claim.value for claim in self.claims if type(claim.value) is float}
 
+    def claimed(self, name: str) -> Value:
+        """What the claim of that id says."""
+        return next(claim.value for claim in self.claims if claim.id == name)
+
     @cached_property
     def summary(self) -> pd.DataFrame:
         """Mean and pooled scores by run, part and dataset; empty without scores."""
@@ -47,6 +50,19 @@ class Evidence:
             return load_manifest(self.cfg)
         except FileNotFoundError:
             return None
+
+    @cached_property
+    def slides_splits(self) -> pd.DataFrame:
+        """This code's splits, by both protocols, of data sets with as many pairs as the slides count."""
+        tables = []
+        for name, people in PEOPLE.items():
+            n = int(self.numbers[f"{name.lower()}_pairs"])
+            held_back = int(self.numbers["syncroi_val"]) if name == "SynCROI" else 0
+            table = pd.DataFrame({"image_id": [f"{name}/{i}" for i in range(n)], "dataset": name})
+            table["subject"] = [f"{name}-{i % people}" for i in range(n)]
+            table["part"] = ["Training"] * (n - held_back) + ["Validation"] * held_back
+            tables.append(table.assign(domain="synthetic" if name == "SynCROI" else "real"))
+        return splits.make_splits(pd.concat(tables, ignore_index=True), paper_config())
 
     def is_real(self, dataset: str) -> bool:
         """Whether the config holds the dataset itself, not a stand-in."""
@@ -73,18 +89,3 @@ def paper_trace() -> dict:
 def paper_config() -> Config:
     """The slides' recipe as a config: what `cgdseg reports ssbc2026` trains."""
     return load_config("ssbc2026")
-
-
-@cache
-def slides_splits() -> pd.DataFrame:
-    """This code's splits, by both protocols, of data sets with as many pairs as the slides count.
-
-    Only the numbers matter: 55 people in SBVPI and 82 in MASD, as published, and SynCROI in the kit's two parts."""
-    people = {"SynCROI": 11_000, "MASD": 82, "SBVPI": 55}
-    tables = []
-    for name, n in PAIRS_ON_SLIDES.items():
-        table = pd.DataFrame({"image_id": [f"{name}/{i}" for i in range(n)], "dataset": name})
-        table["subject"] = [f"{name}-{i % people[name]}" for i in range(n)]
-        table["part"] = ["Validation" if name == "SynCROI" and i >= 10_000 else "Training" for i in range(n)]
-        tables.append(table.assign(domain="synthetic" if name == "SynCROI" else "real"))
-    return splits.make_splits(pd.concat(tables, ignore_index=True), paper_config())

@@ -17,7 +17,7 @@ CHECKS: dict[str, Check] = {  # every function of a theme that another module ma
     if check.__module__ == theme.__name__ and not name.startswith("_")
 }
 JUDGED_COLUMNS = ["id", "slide", "claim", "claimed", "measured", "verdict", "how", "found"]
-SPELLED_OUT = ("what_it_takes", "values", "pairs")  # arguments that what was found repeats
+SPELLED_OUT = ("what_it_takes", "missing", "values", "pairs")  # arguments that what was found repeats
 
 
 def check_of(claim: Claim) -> Check:

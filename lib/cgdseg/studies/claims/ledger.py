@@ -3,6 +3,7 @@
 What tests a claim stands in `judge.CHECKS`; a verdict is never typed, it follows from the two values."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,16 +15,38 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cgdseg.paths import CLAIMS, short
 
 REPRODUCED = "reproduced"
+CONFIGURED = "as configured"
+CONSISTENT = "self-consistent"
 CONTRADICTED = "contradicted"
+OTHERWISE = "configured otherwise"
 INCONSISTENT = "internally inconsistent"
 STAND_IN = "procedural stand-in only"
-NOT_TESTABLE = "not testable without the gated data"
-VERDICTS = (REPRODUCED, CONTRADICTED, INCONSISTENT, STAND_IN, NOT_TESTABLE)
+NOT_TESTABLE = "not testable here"
+DEFINITIONS = {
+    REPRODUCED: "measured, counted or derived here, and as claimed: on a model built after the slides, which shows "
+    "that its parts fit together, on PyTorch and transformers, from definitions, or on images and scores",
+    CONFIGURED: "our recipe or code, written after the slides, does as they say, which says nothing of theirs",
+    CONSISTENT: "other numbers of the slides agree, or their own arithmetic comes out; nothing is measured",
+    CONTRADICTED: "measured, counted or derived here, or published by the owners of the data, and otherwise",
+    OTHERWISE: "our recipe departs from the slides here, which says nothing against them",
+    INCONSISTENT: "other numbers of the slides, or their own arithmetic, say otherwise; no measurement is needed",
+    STAND_IN: "a claim about eyes that are not here: what rendered ones gave stands beside it and decides nothing",
+    NOT_TESTABLE: "it takes data sets, a machine, trainings or numbers that are not here; the finding says which",
+}
+VERDICTS = tuple(DEFINITIONS)
 
 ValueRange = tuple[float, float]
 Value = bool | float | str | ValueRange  # whether a statement holds; a number; a shape, a name; the least and the most
-# computed: from code or real data; slides: from other numbers of the slides; stand-in: on rendered eyes only
-Basis = Literal["computed", "slides", "stand-in", "nothing"]
+# what a finding rests on: measured, counted or derived; this repository's own settings; other numbers of the slides;
+# rendered eyes only; nothing
+Basis = Literal["computed", "config", "slides", "stand-in", "nothing"]
+JUDGEMENTS: dict[Basis, tuple[str, str]] = {  # a finding that agrees, and one that does not
+    "computed": (REPRODUCED, CONTRADICTED),
+    "config": (CONFIGURED, OTHERWISE),
+    "slides": (CONSISTENT, INCONSISTENT),
+    "stand-in": (STAND_IN, STAND_IN),
+    "nothing": (NOT_TESTABLE, NOT_TESTABLE),
+}
 
 
 class Claim(BaseModel):
@@ -43,7 +66,7 @@ class Claim(BaseModel):
 
 @dataclass(frozen=True)
 class Found:
-    """What a check measured: a value of the claim's kind, a sentence with numbers, and what it rests on."""
+    """What a check found: a value of the claim's kind or the range it may lie in, a sentence, and what it rests on."""
 
     value: Value | None
     said: str = ""
@@ -96,25 +119,31 @@ def budget(counts: dict[str, int], path: Path = CLAIMS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def distinct_tests(claims: Sequence[Claim]) -> int:
+    """How many tests the rows hold: a claim that several slides repeat is tested once."""
+    return len({(claim.test, repr(claim.args), claim.value) for claim in claims})
+
+
 def agrees(claim: Claim, value: Value) -> bool:
-    """Whether a measured value is the claimed one, to the claim's tolerance."""
+    """Whether a found value is the claimed one, to the claim's tolerance; ranges agree where they meet."""
     said = claim.value
-    if isinstance(said, tuple):
-        return said[0] - claim.tolerance <= value <= said[1] + claim.tolerance
     if isinstance(said, bool | str) or isinstance(value, bool | str):
         return type(said) is type(value) and said == value
-    return abs(value - said) <= claim.tolerance + 1e-9 * abs(said)  # 1e-9: the rounding of binary fractions
+    (least, most), (low, high) = _ends(said), _ends(value)
+    rounding = 1e-9 * max(abs(least), abs(most))  # of binary fractions
+    return least - claim.tolerance - rounding <= high and low <= most + claim.tolerance + rounding
+
+
+def _ends(value: float | ValueRange) -> ValueRange:
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def verdict(claim: Claim, found: Found) -> str:
-    """One of VERDICTS. Where the slides' own numbers disagree no measurement is needed to say so."""
-    if found.basis == "nothing" or found.value is None:
+    """One of VERDICTS, by what the finding rests on and whether it agrees."""
+    if found.value is None:
         return NOT_TESTABLE
-    if found.basis == "stand-in":
-        return STAND_IN
-    if agrees(claim, found.value):
-        return REPRODUCED
-    return INCONSISTENT if found.basis == "slides" else CONTRADICTED
+    agreeing, otherwise = JUDGEMENTS[found.basis]
+    return agreeing if agrees(claim, found.value) else otherwise
 
 
 def in_words(value: Value | None, unit: str = "") -> str:

@@ -2,15 +2,23 @@
 
 import pandas as pd
 
-from cgdseg.studies.claims.ledger import CONTRADICTED, INCONSISTENT, REPRODUCED, VERDICTS
+from cgdseg.studies.claims.ledger import CONTRADICTED, DEFINITIONS, INCONSISTENT, REPRODUCED, VERDICTS
 
 
-def read_verdicts(judged: pd.DataFrame) -> str:
-    """`judge.judge`: how many claims have each verdict, and where the false ones gather."""
+def define_verdicts() -> str:
+    """What each verdict means, a line each."""
+    return "\n".join(f"- **{verdict}**: {meaning}." for verdict, meaning in DEFINITIONS.items())
+
+
+def read_verdicts(judged: pd.DataFrame, n_tests: int) -> str:
+    """`judge.judge` and `ledger.distinct_tests`: how many claims have each verdict, and where the false ones gather."""
     counts = judged.verdict.value_counts().reindex(VERDICTS, fill_value=0)
     wrong = judged[judged.verdict.isin([CONTRADICTED, INCONSISTENT])]
     listed = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if verdict != REPRODUCED)
-    text = f"Of {len(judged)} claims on {judged.slide.nunique()} slides {counts[REPRODUCED]} are reproduced; {listed}."
+    text = (
+        f"Of {len(judged)} claims on {judged.slide.nunique()} slides {counts[REPRODUCED]} are reproduced; {listed}. "
+        f"As slides repeat themselves, the rows hold {n_tests} distinct tests."
+    )
     if wrong.empty:
         return text
     slides = wrong.slide.value_counts().head(3)
