@@ -184,6 +184,11 @@ class Config(Settings):
         """The systems that are forms of CGDSeg, by name."""
         return {name: system for name, system in self.systems.items() if system.kind == "cgdseg"}
 
+    def departures(self) -> str:
+        """Which systems bear the slides' name without being theirs, in a sentence each; "" where all are."""
+        found = {name: system.departures() for name, system in self.cgdsegs().items()}
+        return " ".join(f"{name} is not the slides' CGDSeg: {', '.join(what)}." for name, what in found.items() if what)
+
     def label(self, dataset: str) -> str:
         """The dataset's name as tables and figures print it; stand-ins are marked."""
         return f"{dataset} stand-in" if self.datasets[dataset].stand_in else dataset

@@ -93,6 +93,24 @@ class CGDSeg(SystemSettings):
     head: PositiveInt = 64
     detail: NonNegativeInt = 0  # channels of a skip from the pixels into the last decoder stage; the slides have none
 
+    def departures(self) -> list[str]:
+        """What this form has in place of the slides' parts, most weighty first; empty for theirs."""
+        own, theirs = self.backbone, Backbone()
+        learning = {"full": "all of it learns, without LoRA", "frozen": "nothing of it learns", "lora": "LoRA learns"}
+        texts = {"random": "random vectors for a text", "rendered": "a small CLIP trained on rendered eyes"}
+        origin = "random weights" if own.source == "random" else own.source
+        found = {
+            f"a backbone of {own.n_layers} blocks from {origin}": (own.source, own.n_layers)
+            != (theirs.source, theirs.n_layers),
+            learning[own.tuning]: own.tuning != theirs.tuning,
+            texts.get(self.text.source, f"texts by {self.text.source}"): self.text.source != TextEncoder().source,
+            f"the grounding `{self.grounding}`": self.grounding != "anchor",
+            f"a skip of {self.detail} channels from the pixels": self.detail > 0,
+            "a narrower pyramid and decoder": sum(self.pyramid + self.decoder)
+            < sum(CGDSeg().pyramid + CGDSeg().decoder),
+        }
+        return [words for words, differs in found.items() if differs]
+
     def modules(self) -> list[str]:
         encoder = [self.text.pretraining.made_by] if self.text.source == "rendered" else []
         return [*super().modules(), *encoder]

@@ -15,7 +15,7 @@ LINES, RUN_MARKERS = ["-", "--", ":", "-."], ["o", "s", "^", "D"]
 
 
 def run_looks(runs: Iterable[str]) -> dict[str, dict]:
-    """A colour a condition, a line and a marker a system, for run names <system>-<condition>-<seed>.
+    """A colour a condition, a line and a marker a system, for names <system>-<condition> with or without -<seed>.
 
     Seeds look alike and share a label; a name without parts (a reference) is black and dash-dotted."""
     names = list(dict.fromkeys(runs))
@@ -25,7 +25,7 @@ def run_looks(runs: Iterable[str]) -> dict[str, dict]:
         if "-" not in name:
             found[name] = {"color": "0.15", "linestyle": (0, (5, 1, 1, 1)), "marker": "*", "label": name}
             continue
-        system, condition, _ = name.split("-")
+        system, condition, *_ = name.split("-")
         kind = systems.index(system) % len(LINES)
         found[name] = {
             "color": colours[conditions.index(condition) % len(colours)],

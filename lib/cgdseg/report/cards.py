@@ -82,6 +82,7 @@ def model_card(cfg: Config, run: Run, compared: pd.DataFrame, scores: pd.DataFra
         tested_on_stand_ins=[cfg.label(name) for name in tested if cfg.datasets[name].stand_in],
         saw_photographs=any(source.domain == "real" and source.stand_in is None for source in sources),
         protocol=cfg.protocol(run.condition),
+        departures=", ".join(cfg.cgdsegs()[run.system].departures()) if run.system in cfg.cgdsegs() else "",
         scores=_test_scores(mine, test),
         hardest=_hardest(test),
     )

@@ -33,6 +33,7 @@ def write_index(config: str | Path) -> Path:
         "about": _description(config_path(config)),
         "chips": _chips(cfg),
         "stand_ins": drawn and f"Rendered eyes, not photographs: {drawn}. Tables call them stand-ins.",
+        "departures": cfg.departures(),
         "grounded": bool(cfg.cgdsegs()),
         "results": _headlines(jobs),
         "cards_page": write_cards(cfg),

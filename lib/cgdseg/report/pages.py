@@ -39,6 +39,7 @@ def write_page(executed: Path) -> Path:
         "title": title_of(notebook.cells) or executed.stem,
         "run": receipt.get("run") or executed.name.removesuffix(".ipynb").removesuffix(".failed").partition(".")[2],
         "fault": about.get("fault"),
+        "departures": about.get("provenance", {}).get("departures", ""),
         "facts": _facts(about),
         "files": {"read": receipt.get("reads") or {}, "written": receipt.get("outputs", {})},
     }

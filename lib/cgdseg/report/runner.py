@@ -237,6 +237,7 @@ def provenance(job: Job) -> dict:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": hashes.commit(),
         "config": f"{job.cfg.name} ({digest(job.cfg)[:12]})",
+        "departures": job.cfg.departures(),
         "threads": job.cfg.training.n_threads,
         "python": sys.version.split()[0],
         "versions": versions,

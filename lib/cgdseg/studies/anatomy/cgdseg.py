@@ -31,7 +31,7 @@ def shown_cgdseg(cfg: Config, name: str = "") -> tuple[str, CGDSeg]:
     if known:
         name = name or next(iter(known))
         return name, known[name]
-    smoke, size = load_config("smoke").systems["cgdseg"], next(iter(cfg.systems.values())).input_size
+    smoke, size = next(iter(load_config("smoke").cgdsegs().values())), next(iter(cfg.systems.values())).input_size
     return "cgdseg of smoke", smoke.model_copy(update={"input_size": size})
 
 
