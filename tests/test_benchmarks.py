@@ -143,6 +143,19 @@ def test_each_dataset_holds_one_group_of_factors_still(transfer):
     assert len(cfg.runs()) == 2 * (len(GROUPS) + 1) and {cfg.streamed(run) for run in cfg.runs()} == {10}
 
 
+def test_eyes_apart_from_a_target_have_none_of_its_ranges(transfer):
+    cfg = transfer.study("circular", eyes=80, seeds=1)
+    assert set(cfg.conditions) == {"everything", "apart_from_masd", "apart_from_sbvpi", "syncroi"}
+    for target in transfer.TARGETS:
+        look = stand_in_factors(cfg.datasets[f"apart_from_{target}"].stand_in)
+        assert look.spread == (1, 1)
+        for name, (low, high) in ((name, ends) for name, ends in LOOKS[target] if isinstance(ends, tuple)):
+            own, wide = getattr(look, name), getattr(LOOKS["randomised"], name)
+            if name != "spread" and (low, high) != wide:
+                assert own[1] <= low or high <= own[0], name
+                assert wide[0] <= own[0] < own[1] <= wide[1]
+
+
 def test_the_narrow_decoder_has_less_than_a_tenth_of_the_operations(transfer):
     def operations(name: str) -> float:
         cost = cost_table(build_system(transfer.STUDIES["peers"][name]), torch.rand(1, 3, *transfer.SIZE), repeats=1)
@@ -164,7 +177,7 @@ def test_the_committed_studies_hold_every_variant_and_seed(transfer):
     committed = {path.stem.removeprefix("transfer-"): path for path in paths.RESULTS.glob("transfer-*.csv")}
     assert {"factors", "systems"} <= set(committed) <= set(transfer.STUDIES)
     for name, path in committed.items():
-        table, variants = pd.read_csv(path), len(transfer.STUDIES[name]) + (len(GROUPS) if name == "factors" else 0)
+        table, variants = pd.read_csv(path), len(transfer.STUDIES[name]) + len(transfer.looks_of(name)) - 1
         seeds = table.groupby("variant").seed.nunique()
         assert len(seeds) == variants and seeds.nunique() == 1 and seeds.min() >= 3
         assert table[table.set == "photos"].groupby(["variant", "seed"]).size().eq(8).all()

@@ -130,17 +130,17 @@ def test_a_changed_network_trains_its_own_system_alone(lib):
         "nn.functional.avg_pool2d(features, 2)",
     )
     after = trainings(lib)
-    assert after["unet"] != before["unet"] and after["cgdseg"] == before["cgdseg"]
+    assert after["unet"] != before["unet"] and after["cgdseg_scratch"] == before["cgdseg_scratch"]
     changed = {name for name, files in notebooks(lib).items() if files != shown[name]}
     assert {"04_evaluation", "05_domain_gap", "06_comparison"} <= changed and "01_data_audit" not in changed
 
 
 def test_the_encoder_of_ones_own_belongs_to_who_reads_it(lib):
-    assert DEMO.systems["cgdseg"].text.source == "rendered"
+    assert DEMO.systems["cgdseg_scratch"].text.source == "rendered"
     before = trainings(lib)
     edit(lib / "cgdseg/training/small_clip.py", "weight_decay=0.01", "weight_decay=0.02")
     after = trainings(lib)
-    assert after["cgdseg"] != before["cgdseg"] and after["unet"] == before["unet"]
+    assert after["cgdseg_scratch"] != before["cgdseg_scratch"] and after["unet"] == before["unet"]
 
 
 def test_figures_of_one_notebook_are_not_another_s(lib):

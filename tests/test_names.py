@@ -127,6 +127,6 @@ def test_a_second_home_and_a_lost_name_are_seen():
     assert not shows("studies.factors", figure, "people", ["studies.scores.tables"])
     assert not shows("figures.factors", figure, "people", ["studies.audit"])
     assert not is_a_network({"config.systems": 0, "models.zoo.unet": 0, "models.layers": 0})
-    assert missing("score_tables.people") and not missing("statistics.interval") and not missing("gap.steps")
+    assert missing("score_tables.people") and not missing("intervals.estimate") and not missing("gap.steps")
     assert missing("html.escaped") and not missing("html.escape")
-    assert ticks("`statistics.interval` and `a b.c` in `data/x.csv`, `x.csv`") == ["statistics.interval"]
+    assert ticks("`intervals.estimate` and `a b.c` in `data/x.csv`, `x.csv`") == ["intervals.estimate"]

@@ -120,15 +120,15 @@ def test_a_condition_may_have_a_protocol_of_its_own(tmp_path):
 
 
 def test_an_unknown_run_lists_the_known():
-    with pytest.raises(ValueError, match="cgdseg-mixed-42"):
-        load_config("smoke").run("cgdseg", "real", 42)
+    with pytest.raises(ValueError, match="cgdseg_scratch-mixed-42"):
+        load_config("smoke").run("cgdseg_scratch", "real", 42)
 
 
 def test_stand_ins_are_labelled():
     cfg = load_config("smoke")
     assert cfg.label("MASD") == "MASD stand-in"
     assert load_config("ssbc2026").label("MASD") == "MASD"
-    assert isinstance(cfg.systems["cgdseg"], systems.CGDSeg)
+    assert isinstance(cfg.systems["cgdseg_scratch"], systems.CGDSeg)
 
 
 def test_the_command_line_judges_configs(tmp_path):
@@ -138,7 +138,7 @@ def test_the_command_line_judges_configs(tmp_path):
         and yaml.safe_load(good.output)["training"]["epochs"] == load_config("smoke").training.epochs
     )
     said = CliRunner().invoke(app, ["config", "smoke"]).output
-    assert "cgdseg-mixed-42" in said and "MASD: trained on by mixed, published and tested; 16 eyes" in said
+    assert "cgdseg_scratch-mixed-42" in said and "MASD: trained on by mixed, published and tested; 16 eyes" in said
     photos = {name: {"layout": "plain", "root": str(tmp_path / name), "domain": "real"} for name in ("Gone", "Here")}
     for i in range(2):
         save_pair(tmp_path / f"Here/Images/p{i}.jpg", tmp_path / f"Here/Masks/p{i}.png", seed=i)
@@ -148,3 +148,13 @@ def test_the_command_line_judges_configs(tmp_path):
     (tmp_path / "bad.yaml").write_text("extends: smoke\nepoch: 3\n")
     bad = CliRunner().invoke(app, ["config", "smoke", str(tmp_path / "bad.yaml")])
     assert bad.exit_code == 1 and "epoch" in bad.output
+
+
+def test_a_cgdseg_says_what_is_not_the_slides():
+    assert load_config("ssbc2026").departures() == ""
+    said = load_config("demo").departures()
+    assert said.startswith("cgdseg_scratch is not the slides' CGDSeg") and "unet" not in said
+    for words in ("3 blocks from random weights", "without LoRA", "trained on rendered eyes", "a skip of 12 channels"):
+        assert words in said
+    frozen = systems.CGDSeg(backbone={"tuning": "frozen"}, grounding="bias", text={"source": "random"})
+    assert frozen.departures() == ["nothing of it learns", "random vectors for a text", "the grounding `bias`"]

@@ -95,6 +95,7 @@ def test_mobius(tmp_path):
     manifest, findings = build(tmp_path, "mobius")
     assert sorted(manifest["image_id"]) == ["D/1/1_1i_Ll_1", "D/1/1_2n_Rs_2", "D/2/2_1i_Lr_1"]
     assert set(zip(manifest["eye"], manifest["gaze"], strict=True)) == {("L", "l"), ("R", "s"), ("L", "r")}
+    assert manifest.set_index("image_id").device.to_dict()["D/1/1_2n_Rs_2"] == "phone 2"
     assert left_out(findings) == {
         "Images/2/2_3p_Ru_bad.jpg": "is marked bad by its makers",
         "Images": "holds 1 images without a mask",

@@ -17,7 +17,7 @@ from tiny_data import (
 )
 
 from cgdseg import paths
-from cgdseg.data.manifest import MANIFEST, build_manifest, save_manifest
+from cgdseg.data.manifest import MANIFEST, build_manifest, save_manifest, skin_tone
 from cgdseg.data.stored import FINDINGS, load_manifest
 
 
@@ -41,6 +41,7 @@ def test_manifest_of_three_domains(tmp_path, monkeypatch):
     _, labels = draw_eye(seed=1010)
     row = manifest.set_index("image_id").loc["MASD/101L_s_1"]
     assert row["sclera"] == pytest.approx((labels == 1).mean(), abs=1e-6) and (row["height"], row["width"]) == (48, 64)
+    assert manifest.tone.between(-90, 90).all()
     save_manifest(cfg, manifest, findings)
     pd.testing.assert_frame_equal(load_manifest(cfg), manifest, check_dtype=False)
     again, _ = build_manifest(cfg, progress=False, n_workers=2)
@@ -136,3 +137,25 @@ def test_unused_folder_is_said(tmp_path):
     (tmp_path / "D").mkdir()
     manifest, findings = build(tmp_path, "sbvpi")
     assert manifest.empty and "no pair" in findings["reason"][0] and list(manifest.columns) == MANIFEST
+
+
+def test_skin_tone_is_that_of_what_surrounds_the_eye():
+    """A pale, a brown and a dark frame in the order of their typology angle, whatever the eye inside them shows."""
+    found = []
+    for colour in ((235, 205, 180), (150, 105, 75), (70, 45, 35)):
+        image, labels = np.full((40, 60, 3), colour, np.uint8), np.zeros((40, 60), np.uint8)
+        image[10:30, 15:45], labels[12:28, 17:43] = 255, 1
+        labels[10:30, 15:45] = np.maximum(labels[10:30, 15:45], 1)
+        found.append(skin_tone(image, labels))
+        assert skin_tone(image, np.ones_like(labels)) == skin_tone(image, np.zeros_like(labels))  # nothing is left
+    lab = color_of(150, 105, 75)
+    assert found[0] > 41 > found[1] > found[2] and found[1] == pytest.approx(lab, abs=0.5)
+
+
+def color_of(red: int, green: int, blue: int) -> float:
+    """Typology angle by hand, from CIE's definitions (D65)."""
+    rgb = np.array([red, green, blue]) / 255
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    _, y, z = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    light, b = 116 * np.cbrt(y) - 16, 200 * (np.cbrt(y) - np.cbrt(z / 1.089))
+    return float(np.degrees(np.arctan2(light - 50, b)))

@@ -36,6 +36,18 @@ def test_links_lead_from_an_open_notebook_to_the_same_files(out, monkeypatch, tm
     assert paths.tables_dir("tiny").joinpath("f1.csv").is_file()
 
 
+def test_intervals_of_few_people_are_said_to_be_rough(out):
+    """At the table, and at a figure of it; not without intervals, nor from twenty people on."""
+    few = pd.DataFrame({"f1": [0.5, 0.6], "low": [0.4, 0.5], "high": [0.6, 0.7], "subjects": [8, 30]})
+    figure = plt.figure()
+    shown = [out.table(few, "few", "F1"), out.figure(figure, "dots", "Dots", "Dots.", data="few")]
+    assert all("rest on 8 people: below 20 their ends are rough" in each._repr_html_() for each in shown)
+    for name, quiet in (("many", few[few.subjects == 30]), ("alone", few.assign(low=None)), ("none", few[["f1"]])):
+        assert "rough" not in out.table(quiet, name, "F1")._repr_html_()
+    low = pd.DataFrame({"change": [0.1], "change low": [0.0], "people tested": [8]})
+    assert "rough" in out.table(low, "changes", "Changes")._repr_html_()
+
+
 def test_the_index_is_told_where_a_figure_s_numbers_are(out):
     html(out)
     assert next(words["data"] for key, words in out.shown.items() if key.endswith("curve.svg")) == "f1.csv"

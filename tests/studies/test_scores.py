@@ -57,6 +57,31 @@ def test_what_moves_scores_is_told_from_what_does_not(scores):
     assert "A: higher scores go with higher share of sclera" in words and "sharpness" not in words
 
 
+def test_groups_are_held_against_the_rest_of_their_set(scores):
+    """Looks to the left score 20 points worse; skin tone, which moves nothing, halves the people."""
+    tone = scores.subject.str[-1].astype(int) * 10.0 - 30
+    table = scores.assign(device="", tone=tone, f1=scores.f1 - 0.2 * (scores.gaze == "l"))
+    found = tables.groups(table)
+    mine = found[(found.run == "unet-mixed-1") & (found.dataset == "A")].set_index(["by", "group"])
+    assert mine.difference["gaze", "left"] == pytest.approx(-mine.difference["gaze", "right"])
+    assert mine["difference high"]["gaze", "left"] < 0 and mine["p (Holm)"]["gaze", "left"] < 0.05
+    halves = mine.loc["skin tone"]
+    assert halves.subjects.tolist() == [4, 4] and (halves["p (Holm)"] > 0.05).all()
+    dark = table[(table.run == "unet-mixed-1") & (table.label == "A") & (table.tone < tone.median())]
+    assert halves.f1["darker half"] == pytest.approx(dark.f1.mean())
+    assert "device" not in set(found["by"])  # one camera is no group
+    two = tables.groups(table.assign(device=np.where(table.image_id.str[-1] < "5", "phone 1", "phone 2")))
+    assert set(two[two["by"] == "device"].group) == {"phone 1", "phone 2"}
+    assert "left (gaze)" in readings.read_groups(found, "unet-mixed-1")
+    assert "no group" in readings.read_groups(found.iloc[:0], "unet-mixed-1")
+
+
+def test_calibration_is_compared_with_intervals(scores):
+    worse = scores.assign(ece_foreground=0.1 + 0.04 * (scores.condition == "mixed") + 0.01 * scores.brightness)
+    row = tables.calibration_differences(worse).iloc[0]
+    assert row.low < row.change < row.high and row.change == pytest.approx(4, abs=0.5) and row.subjects == 16
+
+
 def test_rank_correlation_is_spearmans(scores):
     rows = scores[scores.condition == "mixed"]
     found = rank_correlation(rows, "brightness")

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from cgdseg.config import StandIn, Training
-from cgdseg.data import cache, stored
+from cgdseg.config import StandIn, Training, load_config
+from cgdseg.data import cache, splits, stored
 from cgdseg.data.batches import EpochSampler, RenderedEyes, first_entries
 from cgdseg.data.stored import load_manifest
 from cgdseg.models import registry
@@ -223,6 +223,45 @@ def test_each_epoch_visits_every_entry_in_its_own_order():
         sampler.set_epoch(epoch)
         orders.append(list(sampler))
     assert sorted(orders[0]) == list(range(50)) and orders[0] == orders[2] != orders[1]
+
+
+def test_an_epoch_may_draw_fewer_entries_or_several_passes():
+    fewer, more = EpochSampler(50, 1, drawn=20), EpochSampler(50, 1, drawn=120)
+    assert len(set(fewer)) == len(fewer) == 20 and len(set(more)) == len(more) == 120  # every position is another one
+    entries = np.bincount(np.array(list(more)) % 50)
+    assert set(entries) == {2, 3} and list(more)[:50] == list(EpochSampler(50, 1))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_conditions_of_any_size_take_the_same_steps(tiny_config, accumulate):
+    cfg = with_training(tiny_config, steps=6, epochs=3, accumulate=accumulate)
+    few = cfg.model_copy(update={"splits": cfg.splits.model_copy(update={"val_fraction": 0.7})})
+    found = []
+    for each in (cfg, few):
+        splits.save_splits(each, splits.make_splits(load_manifest(each), each))
+        found.append(train(each, each.runs()[0])[["epoch", "steps", "images"]])
+    assert found[0].equals(found[1]) and found[0].steps.tolist() == [2, 2, 2]
+    assert found[0].images.tolist() == [2 * accumulate * cfg.training.batch_size] * 3
+    streamed = streaming(cfg)
+    streamed = with_training(streamed, epochs=3)
+    assert streamed.streamed(streamed.runs()[0]) == 2 * accumulate * cfg.training.batch_size
+    with pytest.raises(ValueError, match="a multiple of the 4 training.epochs"):
+        Training(steps=6, epochs=4)
+
+
+def test_a_page_says_how_many_steps_a_training_takes(tiny_config, run):
+    """The slides' two conditions: 312 and 686 batches an epoch, 70 times, 2.2-fold apart."""
+    cfg = load_config("ssbc2026")
+    for condition, entries, steps in (
+        ("synthetic", 10_000, "70 × 312 = 21,840"),
+        ("mixed", 21_976, "70 × 686 = 48,020"),
+    ):
+        parts = pd.DataFrame({"part": ["train"], "entries": [entries]})
+        assert steps in tables.read_steps(cfg, cfg.run("cgdseg", condition, 42), parts)
+    matched = with_training(tiny_config, steps=6, epochs=3)
+    own, history = tables.run_parts(matched, run), train(matched, run)
+    words = tables.read_steps(matched, run, own)
+    assert f"= {history.steps.sum()} optimiser steps" in words and f"sees {history.images.sum()} images" in words
 
 
 def streaming(cfg):

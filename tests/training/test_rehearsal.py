@@ -30,7 +30,7 @@ def test_it_takes_the_real_steps_and_leaves_nothing(cfg, home, monkeypatch):
     result = rehearse(changed(cfg, accumulate=2), cfg.runs()[0])
     assert [tuple(batch["images"].shape) for batch in batches] == [(8, 3, 48, 64)] * 4
     assert len(result["losses"]) == len(result["seconds per step"]) == 2 and np.isfinite(result["losses"]).all()
-    assert result["trainable"] == parameter_counts(cfg.systems["cgdseg"])["trainable"]
+    assert result["trainable"] == parameter_counts(cfg.systems["cgdseg_scratch"])["trainable"]
     assert list(home.iterdir()) == []
 
 
@@ -66,7 +66,7 @@ def test_the_command_rehearses_trains_and_says_what_is_missing(home, monkeypatch
     code, words = said()
     assert code == 1 and "run notebooks/01_data_audit.ipynb first" in words
     code, words = said("--system", "other")
-    assert code == 1 and "has no run other-synthetic-42; it has: cgdseg-synthetic-42" in words
+    assert code == 1 and "has no run other-synthetic-42; it has: cgdseg_scratch-synthetic-42" in words
     monkeypatch.setattr(Segmentation, "loss", lambda self, logits, *_: logits.sum() * float("nan"))
     code, words = said("--dry-run")
     assert code == 1 and "lower training.lr" in words

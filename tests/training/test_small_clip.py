@@ -73,8 +73,8 @@ def test_contrast_teaches_which_phrase_belongs_to_a_region():
 
 def test_a_config_asks_for_its_encoders():
     demo = load_config("demo")
-    assert demo.text_encoders() == [demo.systems["cgdseg"].text.pretraining]
-    assert [bool(demo.text_encoders(run)) for run in demo.runs()] == [r.system == "cgdseg" for r in demo.runs()]
+    assert demo.text_encoders() == [demo.systems["cgdseg_scratch"].text.pretraining]
+    assert [bool(demo.text_encoders(run)) for run in demo.runs()] == [r.system == "cgdseg_scratch" for r in demo.runs()]
     assert not load_config("smoke").text_encoders()
 
 

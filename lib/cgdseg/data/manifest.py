@@ -157,7 +157,7 @@ def skin_tone(image: np.ndarray, labels: np.ndarray) -> float:
     chosen = image[skin] if skin.any() else image.reshape(-1, 3)
     lab = cv2.cvtColor((chosen[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
     light, _, yellow = np.median(lab, axis=0)
-    return float(np.degrees(np.arctan2(light - 50, yellow)))
+    return float(np.degrees(np.arctan2(light - 50, max(yellow, 1e-3))))  # blue light leaves no yellow to go by
 
 
 def save_manifest(cfg: Config, manifest: pd.DataFrame, findings: pd.DataFrame) -> None:

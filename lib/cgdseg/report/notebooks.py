@@ -93,7 +93,11 @@ SERIES = {
     "01_data_audit": Notebook(settings=_audited, reads=lambda cfg: [paths.TEMPLATES / "data_card.md.j2"], minutes=720),
     "02_model": Notebook(
         settings=lambda cfg, run: [cfg.datasets, cfg.systems, CGDSeg(), SegNet(), _there("smoke")],
-        reads=lambda cfg: [paths.manifest_csv(cfg.name), paths.CLAIMS, *_measured("transfer-*.csv", "*.json")],
+        reads=lambda cfg: [
+            paths.manifest_csv(cfg.name),
+            paths.CLAIMS,
+            *_measured("transfer-*.csv", "looks.csv", "*.json"),
+        ],
         systems=lambda cfg, run: [*cfg.cgdsegs().values(), CGDSeg(), SegNet()],
         after=("01_data_audit",),
         encoders=True,
@@ -118,7 +122,12 @@ SERIES = {
     ),
     "05_domain_gap": Notebook(
         settings=sections(*EVERYTHING, "gap"),
-        reads=lambda cfg: [*_split(cfg), *_scored(cfg), *_trained(cfg), *_measured("transfer-factors.csv")],
+        reads=lambda cfg: [
+            *_split(cfg),
+            *_scored(cfg),
+            *_trained(cfg),
+            *_measured("transfer-factors.csv", "transfer-circular.csv", "looks.csv"),
+        ],
         systems=_every_system,
         after=("01_data_audit", "03_training", "04_evaluation"),
         minutes=720,  # it trains on, with real people

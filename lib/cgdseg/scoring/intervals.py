@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 FEW_PEOPLE = 20  # below it an interval is rough: it stands on a spread that is itself hardly known
 STEP = 1e-5  # of a mean, for the slope of what is made of it
 
@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
     freedom: np.ndarray
 
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
-        reach = stats.t.ppf((1 + LEVEL) / 2, self.freedom) * self.error
+        reach = stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error
         return self.value - reach, self.value + reach
 
     def p(self) -> np.ndarray:

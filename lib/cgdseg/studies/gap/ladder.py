@@ -33,7 +33,7 @@ from cgdseg.training.objectives import Segmentation
 from cgdseg.training.runs import segmenter_of
 from cgdseg.training.session import new_learner, open_session, start_accelerator, train_step
 
-CHANGES = ("change", "change low", "change high", "p")
+MOVED = ("change", "change low", "change high", "p")
 REAL_SHARE = 0.5  # of every batch, as soon as there are real people
 
 
@@ -183,11 +183,11 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
         for people, mine in group.groupby("people", sort=True):
             ends = interval(Sample(mine.f1, mine.subject, trainings=mine.seed))
             row = {"dataset": label, "people": people, "images": mine.images.mean()}
-            row |= dict(zip(("low", "high"), ends, strict=True)) | dict.fromkeys(CHANGES, np.nan)
+            row |= dict(zip(("low", "high"), ends, strict=True)) | dict.fromkeys(MOVED, np.nan)
             if people:
                 change = mine.f1.to_numpy() - none.loc[pd.MultiIndex.from_frame(mine[keys])].to_numpy()
                 moved = estimate(Sample(change, mine.subject, trainings=mine.seed))
-                row |= dict(zip(CHANGES, (moved.value, *moved.interval(), moved.p()), strict=True))
+                row |= dict(zip(MOVED, (moved.value, *moved.interval(), moved.p()), strict=True))
             row |= {"seconds": mine.seconds.mean(), "tested": images_of(mine), "people tested": mine.subject.nunique()}
             rows += [row | {"seed": seed, "f1": own.f1.mean()} for seed, own in mine.groupby("seed")]
     table = pd.DataFrame(rows)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cgdseg.studies.gap.ladder import CHANGES
+from cgdseg.studies.gap.ladder import MOVED
 from cgdseg.studies.scores.tables import for_reading
 
 
@@ -53,6 +53,6 @@ def real_people(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["dataset", "people", "images", "seconds", "tested", "people tested"]
     grouped = table.groupby(keys, sort=False)
     seeds = table.pivot(index=keys, columns="seed", values="f1").add_prefix("F1, seed ")
-    means = grouped.f1.mean().to_frame("F1").join(grouped[["low", "high", *CHANGES[:-1], "p (Holm)"]].first())
+    means = grouped.f1.mean().to_frame("F1").join(grouped[["low", "high", *MOVED[:-1], "p (Holm)"]].first())
     names = {"people": "people trained on", "images": "images trained on", "tested": "images tested"}
     return means.join(seeds).reset_index().rename(columns=names)
