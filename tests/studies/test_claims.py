@@ -50,7 +50,7 @@ def drawn_scores() -> pd.DataFrame:
                 missed = int(true * rng.random() * miss)
                 tp, fn, fp = true - missed, missed, int(true * rng.random() * miss)
                 rows.append(
-                    {"run": f"cgdseg-{condition}-42", "system": "cgdseg", "condition": condition, "seed": 42}
+                    {"run": f"cgdseg_scratch-{condition}-42", "system": "cgdseg_scratch", "condition": condition, "seed": 42}
                     | {
                         "part": part,
                         "dataset": dataset,

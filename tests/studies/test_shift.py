@@ -14,48 +14,35 @@ def rng():
     return np.random.default_rng(7)
 
 
-def test_mmd_is_the_double_loop_over_people(rng):
-    features, people = rng.normal(size=(14, 3)), np.array(list("aabbbcddefghij"))
-    kernel, names = shift.people_kernel(features, people)
-    pairs = [(i, j) for i in range(14) for j in range(14) if people[i] != people[j]]
-    bandwidth = np.median([((features[i] - features[j]) ** 2).sum() for i, j in pairs])
+def test_mmd_is_the_double_loop_over_pairs(rng):
+    features, side = rng.normal(size=(10, 3)), np.arange(10) < 4
+    pairs = [(i, j) for i in range(10) for j in range(10) if i != j]
+    squares = {(i, j): ((features[i] - features[j]) ** 2).sum() for i in range(10) for j in range(10)}
+    bandwidth = np.median([squares[pair] for pair in pairs])
 
-    def k(a, b):
-        found = [
-            np.exp(-((x - y) ** 2).sum() / (2 * bandwidth))
-            for x in features[people == a]
-            for y in features[people == b]
-        ]
-        return np.mean(found)
+    def mean(a, b):
+        return np.mean([np.exp(-squares[i, j] / (2 * bandwidth)) for i, j in pairs if side[i] == a and side[j] == b])
 
-    inside, outside = list("abcd"), list("efghij")
-    expected = np.mean([k(a, b) for a in inside for b in inside if a != b])
-    expected += np.mean([k(a, b) for a in outside for b in outside if a != b])
-    expected -= 2 * np.mean([k(a, b) for a in inside for b in outside])
-    split = np.isin(names, inside)
-    assert shift.mmd2(kernel, split) == pytest.approx(expected)
-    assert shift.mmd2(kernel, np.stack([split, ~split])) == pytest.approx([expected] * 2)
+    expected = mean(True, True) + mean(False, False) - 2 * mean(True, False)
+    kernel = shift.rbf_kernel(features)
+    assert shift.mmd2(kernel, side) == pytest.approx(expected)
+    assert shift.mmd2(kernel, np.stack([side, ~side])) == pytest.approx([expected] * 2)
     with pytest.raises(ValueError, match="two people on each side"):
-        shift.mmd2(kernel, names == "a")
+        shift.mmd2(kernel, np.arange(10) == 3)
 
 
 def test_p_is_uniform_under_chance_and_small_for_a_shift(rng):
     def p(moved):
-        features = rng.normal(size=(36, 2)) + moved * (np.arange(36) < 12)[:, None]
-        people = np.arange(36) // 2  # two images a person
-        kernel, names = shift.people_kernel(features, people)
-        return shift.permutation_p(kernel, names < 6, 99)
+        side = np.arange(18) < 6
+        return shift.permutation_p(shift.rbf_kernel(rng.normal(size=(18, 2)) + moved * side[:, None]), side, 99)
 
     under_chance = np.array([p(0) for _ in range(120)])
     assert 0.4 < under_chance.mean() < 0.6 and (under_chance <= 0.05).mean() < 0.12
-    assert p(3) == pytest.approx(0.01)
+    assert p(4) == pytest.approx(0.01)
 
 
 def test_mmd_is_unbiased(rng):
-    found = []
-    for _ in range(200):
-        kernel, _ = shift.people_kernel(rng.normal(size=(20, 2)), np.arange(20))
-        found.append(shift.mmd2(kernel, np.arange(20) < 8))
+    found = [shift.mmd2(shift.rbf_kernel(rng.normal(size=(20, 2))), np.arange(20) < 8) for _ in range(200)]
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(200)
 
 
@@ -89,30 +76,53 @@ def test_people_who_are_recognised_do_not_count_as_a_domain(rng):
     assert shift.proxy_a_distance(features[:40], features[40:], np.arange(80)) > 1.5
 
 
-def made_up(rng, moved) -> shift.Features:
-    eyes = pd.DataFrame({"label": ["Drawn"] * 40 + ["Photos"] * 24, "domain": ["synthetic"] * 40 + ["real"] * 24})
-    eyes["subject"] = [f"d{i}" for i in range(40)] + [f"p{i // 4}" for i in range(24)]
-    return shift.Features(
-        "numbers", rng.normal(size=(64, 5)) + moved * (eyes.domain == "real").to_numpy()[:, None], eyes
-    )
+def made_up(rng, moved=0.0, alike=0.0, people=8, images=8) -> shift.Features:
+    """64 people with an image each, and `people` with several that resemble each other (intra-class correlation)."""
+    subjects = np.concatenate([np.arange(64), 64 + np.arange(people).repeat(images)])
+    values = np.sqrt(alike) * rng.normal(size=(64 + people, 4))[subjects]
+    values = values + np.sqrt(1 - alike) * rng.normal(size=(len(subjects), 4)) + moved * (subjects >= 64)[:, None]
+    eyes = pd.DataFrame({"label": "Drawn", "domain": "synthetic", "subject": subjects})
+    eyes.loc[64:, ["label", "domain"]] = ["Photos", "real"]
+    return shift.Features("numbers", values, eyes)
+
+
+def beyond(features: shift.Features) -> list[bool]:
+    """Whether each measure exceeds its limit, and p 5 %."""
+    row = shift.compare_domains(features, 3, 20, 49).iloc[1]
+    return [*(row[name] > row[f"{name} limit"] for name in shift.DISTANCES), row.p <= 0.05]
 
 
 def test_a_comparison_stands_beside_what_chance_gives(rng):
-    near, far = shift.compare_domains(made_up(rng, 0), 8, 99), shift.compare_domains(made_up(rng, 3), 8, 99)
-    assert near.second.tolist() == ["Drawn, other half", "Photos"] and near.images.tolist() == [20, 20]
+    far = shift.compare_domains(made_up(rng, 3), 4, 20, 99)
+    assert far.second.tolist() == ["Drawn, others of it", "Photos"]
+    assert far.people.tolist() == [8, 8] and far.others.tolist() == [56, 56]
     for measure in shift.DISTANCES:
         limits = far[f"{measure} limit"]
         assert far[measure][1] > limits[1] > far[measure][0] and limits.nunique() == 1
-    assert far.p[1] == 0.01 and near.p[1] > 0.01 and np.isnan(near.p[0])
-    assert near.dimensions[0] * shift.PER_AXIS <= near.images[0]
+    assert far.p[1] == 0.01 and np.isnan(far.p[0])
+    assert far.dimensions[0] * shift.PER_AXIS <= far.people[0]
 
 
-def test_halves_share_nobody(rng):
-    eyes = made_up(rng, 0).eyes.assign(
-        subject=lambda e: e.subject.where(e.index > 39, "d" + (e.index // 3).astype(str))
-    )
-    first, second = shift._halves(eyes, "Drawn", 20, rng)
-    assert len(first) and len(second) and not set(eyes.subject[first]) & set(eyes.subject[second])
+def test_people_of_one_population_are_no_domain(rng):
+    """Eight people with eight images that resemble each other lie no further off than eight other people would.
+
+    Halves of 32 people with one image each as the yardstick put such a set beyond chance more often than not."""
+    rates = np.mean([beyond(made_up(rng, alike=0.6)) for _ in range(8)], axis=0)
+    assert (rates <= 1 / 8).all(), dict(zip([*shift.DISTANCES, "p"], rates, strict=True))
+    moved = np.mean([beyond(made_up(rng, moved=1.5, alike=0.6)) for _ in range(3)], axis=0)
+    assert (moved >= 0.5).all(), dict(zip([*shift.DISTANCES, "p"], moved, strict=True))
+
+
+def test_too_few_people_are_not_compared(rng):
+    row = shift.compare_domains(made_up(rng, moved=3, people=1), 2, 4, 9).iloc[1]
+    assert row[[*shift.DISTANCES, "p"]].isna().all()
+
+
+def test_everybody_is_in_a_draw_once(rng):
+    features = made_up(rng)
+    rows = shift._one_each(features.eyes, "Photos", rng)
+    assert sorted(features.eyes.subject[rows]) == list(range(64, 72))
+    assert {*rows} != {*shift._one_each(features.eyes, "Photos", rng)}
 
 
 def test_features_are_the_release_models_unless_a_backbone_is_pretrained(tiny_config, tiny_cgdseg, monkeypatch):

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from cgdseg.figures.style import panels, whiskers
+from cgdseg.figures.style import name_lines, panels, whiskers
 
 
 def gap_chart(table: pd.DataFrame) -> Figure:
@@ -51,8 +51,27 @@ def factor_bars(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def true_and_estimated(table: pd.DataFrame) -> Figure:
+    """Points of F1 that each part truly costs, and what was estimated, a panel a test set (`known.true_parts`)."""
+    figure, rest = panels(table, height=3.3, wide=4.0)
+    palette = sns.color_palette("colorblind")
+    sides = {"true": ("points", ("low", "high"), "o", "0.15")}
+    sides |= {"estimated": ("estimated", ("estimated low", "estimated high"), "s", palette[0])}
+    for axis, rows in rest:
+        places = np.arange(len(rows))[::-1]
+        for shift, (name, (middle, ends, marker, colour)) in zip((0.14, -0.14), sides.items(), strict=True):
+            look = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2, "label": name}
+            axis.errorbar(100 * rows[middle], places + shift, xerr=100 * whiskers(rows, middle, ends), **look)
+        axis.axvline(0, color="0.3", linewidth=0.8)
+        axis.axhline(1.5, color="0.6", linewidth=0.8, linestyle=":")
+        axis.set(yticks=places, yticklabels=rows.part, xlabel="points of F1 lost, with 95 % interval")
+        axis.grid(axis="y", visible=False)
+        sns.despine(ax=axis, left=True)
+    return name_lines(figure)
+
+
 def blame(table: pd.DataFrame) -> Figure:
-    """Points blamed on each factor (columns) where one factor was changed (rows), from `attribution.known_gaps`."""
+    """Points blamed on each factor (columns) where one factor was changed (rows), from `known.known_gaps`."""
     grid = 100 * table.pivot(index="changed", columns="factor", values="points")
     order = [name for name in dict.fromkeys(table.factor) if name != "explained"]
     grid = grid.loc[list(dict.fromkeys(table.changed)), order].round(1) + 0.0  # no minus before a zero

@@ -4,7 +4,7 @@ import pandas as pd
 
 from cgdseg.scoring.intervals import FEW_PEOPLE
 
-UNITS = ("subjects", "honest subjects", "people tested")  # columns that say how many people an interval rests on
+UNITS = ("subjects", "honest subjects", "people tested", "target people")  # columns of how many an interval rests on
 
 
 def in_points(value: float, low: float, high: float) -> str:
@@ -13,15 +13,16 @@ def in_points(value: float, low: float, high: float) -> str:
     return f"{100 * value:+.1f} points{between}"
 
 
-def few_people(n: int) -> str:
+def few_people(n: int, what: str = "people") -> str:
     """A sentence of caution, with a blank before it, where intervals rest on few people; else nothing."""
-    return f" Intervals here rest on {n} people: below {FEW_PEOPLE} their ends are rough." if n < FEW_PEOPLE else ""
+    return f" Intervals here rest on {n} {what}: below {FEW_PEOPLE} their ends are rough." if n < FEW_PEOPLE else ""
 
 
 def caution(table: pd.DataFrame) -> str:
-    """`few_people` of a table that has intervals: of the fewest that stand behind a row."""
+    """`few_people` of a table that has intervals: of the fewest people, or else images, that stand behind a row."""
     ends = [name for name in map(str, table) if name.split()[0] == "low" or name.split()[-1] in ("low", "low %")]
-    units = [name for name in UNITS if name in table]
+    units = [name for name in UNITS if name in table] or [name for name in ("images",) if name in table]
     if not ends or not units or table[ends].isna().all(axis=None):
         return ""
-    return few_people(int(table.loc[table[ends].notna().any(axis=1), units].min(axis=None)))
+    fewest = int(table.loc[table[ends].notna().any(axis=1), units].min(axis=None))
+    return few_people(fewest, "images" if units == ["images"] else "people")

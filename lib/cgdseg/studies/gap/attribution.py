@@ -1,11 +1,13 @@
-"""What a gap consists of: the source is moved towards the target in one factor after the other, in every order.
+"""What a gap consists of: the source is moved towards the target in every set of factors.
 
-take_apart(predict, source, target) -> points of F1 that each factor explains, by Shapley values over all sets of
-factors, with intervals over people. `predict` maps images (B, H, W, 3) uint8 to masks (B, H, W) bool."""
+take_apart(predict, source, target) -> points of F1 that each factor explains, by Shapley values over these sets, with
+intervals over people. `predict` maps images (B, H, W, 3) uint8 to masks (B, H, W) bool. Moves do not commute: those of
+a set are always made in the order of MOVES, and no other order of moves is tried."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from math import factorial
 
 import numpy as np
@@ -14,13 +16,8 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 from cgdseg import loops
-from cgdseg.config import Config, Size
+from cgdseg.config import Config
 from cgdseg.data.cache import open_cache
-from cgdseg.data.standins import stand_in_factors
-from cgdseg.eyes import render_eye
-from cgdseg.eyes.factors import Factors
-from cgdseg.eyes.looks import LOOKS
-from cgdseg.labels import SCLERA
 from cgdseg.models.contract import Predictor, sclera_of
 from cgdseg.models.predictor import Segmenter
 from cgdseg.scoring.intervals import Sample, estimate
@@ -29,12 +26,6 @@ from cgdseg.studies.gap.moves import MIXES, MOVES, MovedEye
 
 FACTORS = (*MOVES, *MIXES)
 MOST_WEIGHT = 5.0  # of the mean: a single image must not stand for all
-KNOWN = {  # factor -> what the renderer changes for it, and nothing else
-    "resolution": {"eye_width": (0.4, 0.5)},
-    "exposure": {"exposure": (0.1, 0.15)},
-    "blur": {"blur": (2.0, 2.4)},
-    "noise": {"noise": (1.5, 1.8)},
-}
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
@@ -84,9 +75,9 @@ def predict_coalitions(predict: Predict, source: Eyes, target: Eyes, seed: int =
     wanted = mix_features(target.each())
     f1, weights = {}, {}
     known: dict[bytes, dict[frozenset, np.ndarray]] = {}  # few moves change a mask, and weights go by masks alone
-    sets = moved_eyes(eyes, goals, seed)
+    sets, f1_once = moved_eyes(eyes, goals, seed), _remembering(predict)
     for moves, moved in loops.bar(sets, total=2 ** len(MOVES), desc="sets of factors", leave=False):
-        scored = f1_of(predict, moved)
+        scored = f1_once(moved)
         masks = np.stack([eye.sclera for eye in moved]).tobytes()
         if masks not in known:
             present = mix_features(moved)
@@ -152,6 +143,20 @@ def f1_of(predict: Predict, eyes: list[MovedEye]) -> np.ndarray:
     return scores(count_pixels(predicted, truth)).f1.to_numpy()
 
 
+def _remembering(predict: Predict) -> Callable[[list[MovedEye]], np.ndarray]:
+    """`f1_of` that predicts no eye twice: a move leaves an eye as it is that is where it should be."""
+    known: dict[bytes, float] = {}
+
+    def f1_once(eyes: list[MovedEye]) -> np.ndarray:
+        keys = [sha256(eye.image.tobytes() + eye.sclera.tobytes()).digest() for eye in eyes]
+        new = {key: eye for key, eye in zip(keys, eyes, strict=True) if key not in known}
+        if new:
+            known.update(zip(new, f1_of(predict, list(new.values())), strict=True))
+        return np.array([known[key] for key in keys])
+
+    return f1_once
+
+
 def mix_features(eyes: list[MovedEye]) -> dict[str, np.ndarray]:
     """What weights go by (N,), by name; a closed eye has the median gaze."""
     found = {name: np.array([measure(eye.sclera) for eye in eyes]) for name, measure in MIXES.items()}
@@ -186,12 +191,14 @@ def shapley(values: dict[frozenset, np.ndarray], players: tuple[str, ...]) -> di
     return found
 
 
-def points_of(coalitions: Coalitions) -> pd.DataFrame:
+def points_of(
+    coalitions: Coalitions, groups: Mapping[str, Sequence[str]] = {name: (name,) for name in FACTORS}
+) -> pd.DataFrame:
     """A row a factor, then `explained` (their sum), `unexplained` (the rest) and `gap`: F1 lost, with 95 % intervals.
 
-    Columns: factor, points, low, high, share (of the gap), share low, share high, images (of the target). Intervals are
-    over people of source and target, as if weights and goals were known. Shares are NaN where the gap's interval holds
-    zero."""
+    Columns: factor, points, low, high, share (of the gap), share low, share high, then images and people of source and
+    target. Intervals are over people of both, as if weights and goals were known. Shares are NaN where the gap's
+    interval holds zero. groups: rows that stand for several factors each."""
     teams = list(coalitions.f1)
     home = [Sample(coalitions.f1[t], coalitions.source_people, coalitions.weights[t]) for t in teams]
     away = Sample(coalitions.away, coalitions.target_people)
@@ -199,7 +206,8 @@ def points_of(coalitions: Coalitions) -> pd.DataFrame:
     def lost(away: np.ndarray, *home: np.ndarray) -> np.ndarray:
         """Points, then shares of the gap: (2, rows, R)."""
         values = dict(zip(teams, home, strict=True))
-        each = [-points for points in shapley(values, FACTORS).values()]
+        gained = shapley(values, FACTORS)
+        each = [-sum(gained[name] for name in names) for names in groups.values()]
         gap = values[frozenset()] - away
         points = np.stack([*each, sum(each), gap - sum(each), gap])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -208,36 +216,16 @@ def points_of(coalitions: Coalitions) -> pd.DataFrame:
     found = estimate(away, *home, of=lost)
     (low, share_low), (high, share_high) = found.interval()
     points, share = found.value
-    columns = {"factor": [*FACTORS, "explained", "unexplained", "gap"], "points": points, "low": low, "high": high}
+    columns = {"factor": [*groups, "explained", "unexplained", "gap"], "points": points, "low": low, "high": high}
     shares = {"share": share, "share low": share_low, "share high": share_high}
     is_gap = low[-1] > 0
     columns |= {name: values if is_gap else np.nan for name, values in shares.items()}
-    return pd.DataFrame(columns).assign(images=len(coalitions.away))
+    sides = {"source": coalitions.source_people, "target": coalitions.target_people}
+    counts = {f"{side} images": len(people) for side, people in sides.items()}
+    counts |= {f"{side} people": len(np.unique(people)) for side, people in sides.items()}
+    return pd.DataFrame(columns).assign(**counts)
 
 
 def _subsets(names) -> list[frozenset]:
     names = list(names)
     return [frozenset(team) for size in range(len(names) + 1) for team in itertools.combinations(names, size)]
-
-
-def known_gaps(predict: Predict, look: Factors, size: Size, n: int = 16, seed: int = 0) -> pd.DataFrame:
-    """Take apart gaps whose only cause is known: eyes of a look, and the same eyes rendered with one factor changed.
-
-    Returns `points_of` for each of KNOWN, under `changed`: whoever blames another factor than that one is wrong."""
-    source = _rendered(look, size, n, seed)
-    tables = []
-    for name, ranges in KNOWN.items():
-        target = _rendered(Factors(**{**look.model_dump(), **ranges}), size, n, seed)
-        tables.append(take_apart(predict, source, target, seed).assign(changed=name))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _rendered(look: Factors, size: Size, n: int, seed: int) -> Eyes:
-    eyes = [render_eye(look, seed, i, size) for i in range(n)]
-    return Eyes(np.stack([e.image for e in eyes]), np.stack([e.labels == SCLERA for e in eyes]), np.arange(n))
-
-
-def look_of_source(cfg: Config) -> Factors:
-    """The look of the source's stand-in, or that of the SynCROI stand-in where the source is no stand-in."""
-    stand_ins = [cfg.datasets[name].stand_in for name in cfg.conditions[cfg.gap.condition]]
-    return stand_in_factors(stand_ins[0]) if stand_ins and stand_ins[0] else LOOKS["syncroi"]

@@ -1,7 +1,8 @@
 """How far apart two sets of eyes lie in the features of a frozen encoder, and how far chance alone would put them.
 
 features (N, D) float and the person on each image (N,) -> unbiased MMD² with a permutation p, proxy A-distance and
-Fréchet distance. People, not images, are the units: the images of one person resemble each other."""
+Fréchet distance. The images of one person resemble each other, and a generated set has one image of each person where
+a real one has many: so every comparison, and what chance gives, is made of one image of everybody."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ from cgdseg.models.layers import to_batch
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.vision import build_patch_encoder
 
-AXES = 8  # principal axes at most that a Fréchet distance is taken in; it needs many more images than axes
-PER_AXIS = 8  # images an axis, at least
+AXES = 8  # principal axes at most that a Fréchet distance is taken in; it needs more images than axes
+PER_AXIS = 4  # images an axis, at least
 DISTANCES = ["mmd2", "a_distance", "frechet"]
 
 
@@ -80,23 +81,18 @@ def _means(features: Callable[[list[np.ndarray]], torch.Tensor]) -> Callable[[li
     return torch.inference_mode()(lambda images: features(images).mean((2, 3)).numpy())
 
 
-def people_kernel(features: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """RBF kernel between people: (P, P) means over their pairs of images, and the P names.
-
-    The bandwidth is the median distance between images of different people (the median heuristic)."""
-    names, codes = np.unique(people, return_inverse=True)
+def rbf_kernel(features: np.ndarray) -> np.ndarray:
+    """RBF kernel (N, N) of features (N, D); its bandwidth is their median distance (the median heuristic)."""
     distances = cdist(features, features, "sqeuclidean")
-    apart = distances[codes[:, None] != codes]
-    kernel = np.exp(-distances / (2 * max(np.median(apart), 1e-12)))
-    share = (codes == np.arange(len(names))[:, None]).astype(float)
-    share /= share.sum(axis=1, keepdims=True)
-    return share @ kernel @ share.T, names
+    apart = distances[~np.eye(len(features), dtype=bool)]
+    return np.exp(-distances / (2 * max(np.median(apart), 1e-12)))
 
 
 def mmd2(kernel: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Unbiased squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): pairs of one person are left out.
+    """Unbiased squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): no image is paired with itself.
 
-    kernel (P, P) of `people_kernel`; target (P,) bool says who is of the target, (R, P) R times over -> () or (R,)."""
+    kernel (N, N) of images of different people; target (N,) bool says which are of the target, (R, N) R times over
+    -> () or (R,)."""
     inside = np.atleast_2d(target).astype(float)
     outside, off = 1 - inside, kernel - np.diag(np.diag(kernel))
     n, m = inside.sum(axis=1), outside.sum(axis=1)
@@ -108,7 +104,9 @@ def mmd2(kernel: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def permutation_p(kernel: np.ndarray, target: np.ndarray, n_permutations: int = 1000, seed: int = 0) -> float:
-    """Share of random relabellings of people with an MMD² at least as large, the one observed counted in."""
+    """Share of random relabellings with an MMD² at least as large, the one observed counted in.
+
+    Fair for one image a person: means over many images of some would vary less, and could not be exchanged."""
     rng = np.random.default_rng(seed)
     shuffled = rng.permuted(np.tile(target, (n_permutations, 1)), axis=1)
     found = mmd2(kernel, shuffled) >= mmd2(kernel, target) - 1e-12
@@ -144,65 +142,64 @@ def principal_axes(features: np.ndarray, n_axes: int) -> np.ndarray:
     return PCA(n_axes, whiten=True, svd_solver="full").fit_transform(features)
 
 
-def compare_domains(features: Features, n_repeats: int = 20, n_permutations: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Source against each target, and halves of the source against each other: a row a comparison.
+def compare_domains(
+    features: Features, n_draws: int = 20, n_null: int = 60, n_permutations: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Source against each target, and people of the source against its others: a row a comparison.
 
-    Columns: first, second, images (a side), dimensions (of the Fréchet distance), the MEASURES, each with `null` (mean
-    between halves of the source) and `limit` (their 95 % quantile), and p. Every measure is the mean over `n_repeats`
-    draws of as many images from either side, so that the number of images favours nobody; p is of MMD² on all."""
+    Columns: first, second, people (of the second side), others (of the first), dimensions (of the Fréchet distance),
+    the DISTANCES, each with `null` (mean within the source) and `limit` (95 % quantile there), and p (of MMD²). A draw
+    has one image of each person, and as many people of every second side: neither people with many images nor sets
+    with many people are favoured. Measures are means over `n_draws`, p is the median. Chance is `n_null` draws of as
+    many people of the source against its others: single ones, which vary more than means do, so it is cautious."""
     kinds = features.eyes.groupby("label", sort=False).domain.first()
     source = next(label for label, domain in kinds.items() if domain == "synthetic")
     targets = [label for label, domain in kinds.items() if domain == "real"]
-    n_source = (features.eyes.label == source).sum()
-    n = int(min(n_source // 2, *(len(features.of(label)[0]) for label in targets)))
+    counts = features.eyes.groupby("label").subject.nunique()
+    n = int(min(counts[source] // 2, *counts[targets]))
     n_axes = int(np.clip(n // PER_AXIS, 1, AXES))
-    axes = principal_axes(features.values, n_axes)
     drawn: dict[str, list[dict]] = {name: [] for name in [source, *targets]}
-    for repeat in loops.bar(range(n_repeats), desc="draws", leave=False):
-        rng = np.random.default_rng([seed, repeat])
-        half, other = _halves(features.eyes, source, n, rng)
-        for name in drawn:
-            rows = other if name == source else _some(np.flatnonzero(features.eyes.label == name), n, rng)
-            drawn[name].append(_measures(features, axes, half, rows))
+    for draw in loops.bar(range(max(n_draws, n_null)), desc="draws", leave=False):
+        rng = np.random.default_rng([seed, draw])
+        everybody = {name: _one_each(features.eyes, name, rng) for name in drawn}
+        chosen, others = np.split(everybody[source], [n])
+        for name in targets if draw < n_draws else []:
+            rows = others, everybody[name][:n]
+            p = _p_value(features, everybody[source], everybody[name], n_permutations, draw)
+            drawn[name].append(_measures(features, *rows, n_axes) | {"p": p})
+        if draw < n_null:
+            drawn[source].append(_measures(features, others, chosen, n_axes))
     null = pd.DataFrame(drawn.pop(source))
-    about = {"first": source, "images": n, "dimensions": n_axes}
-    rows = [about | {"second": f"{source}, other half", **null.mean()}]
+    about = {"first": source, "people": n, "others": int(counts[source]) - n, "dimensions": n_axes}
+    rows = [about | {"second": f"{source}, others of it", **null.mean(), "p": np.nan}]
     for name, values in drawn.items():
-        p = _p_value(features, source, name, n_permutations)
-        rows.append(about | {"second": name, **pd.DataFrame(values).mean(), "p": p})
+        found = pd.DataFrame(values)
+        rows.append(about | {"second": name, **found.mean(), "p": found.p.median()})
     limits = {f"{name} null": null[name].mean() for name in DISTANCES}
     limits |= {f"{name} limit": null[name].quantile(0.95) for name in DISTANCES}
     return pd.DataFrame(rows).assign(**limits)
 
 
-def _measures(features: Features, axes: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    rows, people = np.concatenate([first, second]), features.eyes.subject.to_numpy()
-    names = np.unique(people[second])
-    kernel, order = people_kernel(features.values[rows], people[rows])
-    split = np.isin(order, names)
+def _one_each(eyes: pd.DataFrame, label: str, rng: np.random.Generator) -> np.ndarray:
+    """Rows of one image of everybody in a dataset, both drawn at random."""
+    rows = rng.permutation(np.flatnonzero(eyes.label == label))
+    return rows[~eyes.subject.iloc[rows].duplicated().to_numpy()]
+
+
+def _measures(features: Features, first: np.ndarray, second: np.ndarray, n_axes: int) -> dict[str, float]:
+    """Between images of different people; kernel and axes are of these images alone, as for any other draw."""
+    values = features.values[np.concatenate([first, second])]
+    side = np.arange(len(values)) >= len(first)
+    axes = principal_axes(values, n_axes)
     return {
-        "mmd2": float(mmd2(kernel, split)) if 2 <= split.sum() <= len(split) - 2 else np.nan,
-        "a_distance": proxy_a_distance(features.values[first], features.values[second], people[rows]),
-        "frechet": frechet(axes[first], axes[second]),
+        "mmd2": float(mmd2(rbf_kernel(values), side)) if len(second) > 1 else np.nan,
+        "a_distance": proxy_a_distance(values[~side], values[side], np.arange(len(values))),
+        "frechet": frechet(axes[~side], axes[side]) if len(second) > 1 else np.nan,
     }
 
 
-def _p_value(features: Features, source: str, target: str, n_permutations: int) -> float:
-    (first, ours), (second, theirs) = features.of(source), features.of(target)
-    kernel, names = people_kernel(np.concatenate([first, second]), np.concatenate([ours, theirs]))
-    split = np.isin(names, theirs)
-    if not 2 <= split.sum() <= len(split) - 2:
-        return np.nan
-    return permutation_p(kernel, split, n_permutations)
-
-
-def _halves(eyes: pd.DataFrame, source: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the source in two halves without a person in both, n images of each at most."""
-    mine = eyes.label == source
-    people = rng.permutation(eyes.subject[mine].unique())
-    first = eyes.subject.isin(people[: len(people) // 2])
-    return _some(np.flatnonzero(mine & first), n, rng), _some(np.flatnonzero(mine & ~first), n, rng)
-
-
-def _some(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    return np.sort(rng.permutation(rows)[:n])
+def _p_value(features: Features, first: np.ndarray, second: np.ndarray, n_permutations: int, seed: int) -> float:
+    rows = np.concatenate([first, second])
+    side = np.arange(len(rows)) >= len(first)
+    enough = min(len(first), len(second)) > 1
+    return permutation_p(rbf_kernel(features.values[rows]), side, n_permutations, seed) if enough else np.nan

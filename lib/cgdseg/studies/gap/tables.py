@@ -23,9 +23,10 @@ def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `shift.compare_domains`; `by chance` is the 95 % quantile between halves of the source."""
+    """The rows of `shift.compare_domains`; `by chance` is the 95 % quantile within the source."""
     names = {"mmd2": "MMD²", "a_distance": "A-distance", "frechet": "Fréchet"}
-    found = table[["first", "second", "images"]].copy()
+    sides = {"others": "people of first", "people": "people of second"}
+    found = table[["first", "second", *sides]].rename(columns=sides)
     for name, title in names.items():
         found[title] = table[name]
         if name == "mmd2":
@@ -38,7 +39,16 @@ def gap_factors(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `attribution.points_of` with `dataset`: points and shares are hundredths."""
     numbers = {name: 100 * table[name] for name in ("points", "low", "high")}
     shares = {"share %": 100 * table["share"], "low %": 100 * table["share low"], "high %": 100 * table["share high"]}
-    return table[["dataset", "factor"]].assign(**numbers, **shares, images=table.images).reset_index(drop=True)
+    counts = table[["source images", "source people", "target images", "target people"]]
+    return table[["dataset", "factor"]].assign(**numbers, **shares, **counts).reset_index(drop=True)
+
+
+def truth(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `known.true_parts` in hundredths, and the rendered eyes that the truth is told from."""
+    names = {"points": "true points", "low": "low", "high": "high"}
+    names |= {name: name for name in ("estimated", "estimated low", "estimated high")}
+    numbers = {title: 100 * table[name] for name, title in names.items()}
+    return table[["dataset", "part"]].assign(**numbers, eyes=table.eyes, **{"target people": table["target people"]})
 
 
 def remedies(table: pd.DataFrame) -> pd.DataFrame:

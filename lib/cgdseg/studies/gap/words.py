@@ -1,10 +1,12 @@
 """Notebook 5 in words, put together from its tables. A frame in, Markdown out; points are hundredths of F1."""
 
+import numpy as np
 import pandas as pd
 
 from cgdseg.studies.phrasing import in_points
 
 MEASURES = {"mmd2": "MMD²", "a_distance": "the proxy A-distance", "frechet": "the Fréchet distance"}
+CLOSE = 0.25  # of a gap: an estimate this near to it is called right
 LITTLE = 0.005  # half a point: what is smaller is not worth a sentence
 
 
@@ -46,9 +48,9 @@ def read_distances(table: pd.DataFrame, gaps: pd.Series) -> str:
     lines = []
     for row in table[table.p.notna()].itertuples():
         beyond = [words for name, words in MEASURES.items() if getattr(row, name) > table[f"{name} limit"].iloc[0]]
-        what = f"{', '.join(beyond)} beyond what halves of the source differ by" if beyond else "nothing beyond chance"
+        what = f"{', '.join(beyond)} beyond chance" if beyond else "nothing beyond chance"
         gap = f"; the gap there is {100 * gaps[row.second]:.1f} points" if row.second in gaps else ""
-        numbers = f"MMD² {row.mmd2:.3f}, p = {row.p:.3g}; A-distance {row.a_distance:.2f}"
+        numbers = f"MMD² {row.mmd2:.3f}, p = {row.p:.2g}; A-distance {row.a_distance:.2f}; {row.people} people"
         lines.append(f"- {row.second}: {what} ({numbers}){gap}.")
     if len(lines) > 1:
         far, lost = table.set_index("second").mmd2.drop(table.second.iloc[0]), gaps.reindex(table.second.iloc[1:])
@@ -73,28 +75,69 @@ def read_factors(table: pd.DataFrame) -> str:
         told = f"What can be told from zero, largest first: {'; '.join(parts)}." if parts else "No factor stands out."
         share = f" ({100 * rest.share:.0f} % of it)" if pd.notna(rest.share) else ""
         lines.append(
-            f"- {name}: the gap is {in_points(gap.points, gap.low, gap.high)}. {told} "
+            f"- {name}: the gap is {in_points(gap.points, gap.low, gap.high)}, from {_counted(gap, 'source')} to "
+            f"{_counted(gap, 'target')}. {told} "
             f"Unexplained: {in_points(rest.points, rest.low, rest.high)}{share}."
         )
     return "\n".join(lines)
 
 
+def _counted(row: pd.Series, side: str) -> str:
+    return f"{row[f'{side} images']} eyes of {row[f'{side} people']} people"
+
+
 def read_blame(table: pd.DataFrame) -> str:
-    """`attribution.known_gaps`: how often the right one was blamed."""
-    right, wrong, silent = [], [], []
+    """`known.known_gaps`: of each gap whose cause is known, the points on that cause, on others and on nothing."""
+    lines, right, much, little, silent = [], [], [], [], []
     for changed, rows in table.groupby("changed", sort=False):
-        single = rows[~rows.factor.isin(["gap", "unexplained", "explained"])].set_index("factor").points
-        gap = rows.set_index("factor").points["gap"]
-        if max(abs(gap), single.abs().max()) < 2 * LITTLE:
+        rows = rows.set_index("factor")
+        gap, rest, own = rows.points["gap"], rows.points["unexplained"], rows.loc[changed]
+        others = rows.points.drop(["gap", "unexplained", "explained", changed]).abs()
+        if max(abs(gap), abs(own.points), others.max()) < 2 * LITTLE:
             silent.append(changed)
-        else:
-            (right if single.idxmax() == changed else wrong).append(changed)
-    missed = f" (not for {', '.join(wrong)})" if wrong else ""
-    quiet = f" Changing {' or '.join(silent)} costs this run less than a point." if silent else ""
-    return (
-        f"The factor that was really changed gets the most blame in {len(right)} of {len(right) + len(wrong)} cases"
-        f"{missed}.{quiet}"
+            continue
+        lines.append(
+            f"- changing {changed} costs {100 * gap:+.1f} points: {in_points(own.points, own.low, own.high)} are put "
+            f"on it, {100 * others.sum():.1f} (of either sign) on other factors; {100 * rest:+.1f} stay unexplained."
+        )
+        share = own.points / gap if abs(gap) >= 2 * LITTLE else np.inf
+        kind = right if abs(share - 1) <= CLOSE else much if share > 1 else little
+        kind.append(f"{changed} ({100 * share:.0f} %)" if np.isfinite(share) else f"{changed} (there is hardly a gap)")
+    if not lines:
+        return "None of the changes costs this run a point, so nothing can be told."
+    kinds = {"about right": right, "too much": much, "too little": little}
+    said = "; ".join(f"{kind} for {', '.join(names)}" for kind, names in kinds.items() if names)
+    quiet = f" Changing {' or '.join(silent)} costs this run less than a point, which tells nothing." if silent else ""
+    return "\n".join(lines) + (
+        f"\n\nShare of a gap that is put on the factor that made it, on {table['target images'].iloc[0]} eyes: "
+        f"{said}. About right means within {100 * CLOSE:.0f} % of the gap.{quiet}"
     )
+
+
+def read_truth(table: pd.DataFrame) -> str:
+    """`known.true_parts`: what the estimate finds, what it misses, and where it is wrong."""
+    if table.empty:
+        return (
+            "Source and test sets are not all rendered, so nobody knows what their gaps truly consist of: "
+            "how far the estimate can be trusted is only told by the changes above."
+        )
+    lines = []
+    for name, rows in table.groupby("dataset", sort=False):
+        gap, rest, parts = rows.iloc[-1], rows.iloc[-2], rows.iloc[:-2]
+        apart = parts[(parts["estimated high"] < parts.low) | (parts["estimated low"] > parts.high)]
+        wrong = [
+            f"{row.part} (estimated {in_points(row.estimated, row['estimated low'], row['estimated high'])}, truly "
+            f"{in_points(row.points, row.low, row.high)})"
+            for _, row in apart.iterrows()
+        ]
+        lines.append(
+            f"- {name}: between the looks lie {in_points(gap.points, gap.low, gap.high)}, on {gap.eyes} rendered eyes. "
+            f"The parts that factors stand for truly cost {100 * parts.points.sum():+.1f}; the estimate finds "
+            f"{100 * parts.estimated.sum():+.1f}. {rest.part.capitalize()}, which no factor stands for, truly cost "
+            f"{in_points(rest.points, rest.low, rest.high)}; {100 * rest.estimated:+.1f} stay unexplained. "
+            f"Intervals of truth and estimate lie apart for {'; '.join(wrong) or 'no part'}."
+        )
+    return "\n".join(lines)
 
 
 def read_temperature(table: pd.DataFrame) -> str:
