@@ -1,4 +1,4 @@
-"""What makes a model trained on rendered eyes work on photographs: one thing changed at a time, several seeds.
+"""What makes a model trained on rendered eyes work on eyes unlike them: one thing changed at a time, several seeds.
 
     python benchmarks/transfer.py factors --photos DIR    # leave one group of the renderer's factors out
     python benchmarks/transfer.py systems --photos DIR    # what CGDSeg needs to match a U-Net

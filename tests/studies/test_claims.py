@@ -50,7 +50,12 @@ def drawn_scores() -> pd.DataFrame:
                 missed = int(true * rng.random() * miss)
                 tp, fn, fp = true - missed, missed, int(true * rng.random() * miss)
                 rows.append(
-                    {"run": f"cgdseg_scratch-{condition}-42", "system": "cgdseg_scratch", "condition": condition, "seed": 42}
+                    {
+                        "run": f"cgdseg_scratch-{condition}-42",
+                        "system": "cgdseg_scratch",
+                        "condition": condition,
+                        "seed": 42,
+                    }
                     | {
                         "part": part,
                         "dataset": dataset,
@@ -293,7 +298,7 @@ def test_on_real_data_scores_decide(evidence):
     scores = drawn_scores()
     scores["label"] = scores.dataset
     claim = next(c for c in LEDGER if c.id == "masd_f1_mixed").model_copy(update={"value": 0.5})
-    real = Evidence(load_config("ssbc2026"), scores)
+    real = Evidence(load_config("ssbc2026"), scores.assign(system="cgdseg"))
     assert judge([claim], real).verdict[0] == CONTRADICTED
     same = claim.model_copy(update={"value": run_check(claim, real).value})
     assert judge([same], real).verdict[0] == REPRODUCED

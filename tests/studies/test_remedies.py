@@ -35,7 +35,7 @@ def cfg(home, tiny_unet) -> schema.Config:
         systems={"unet": tiny_unet},
         training={"epochs": 2, "batch_size": 4, "lr": 1e-2},
         evaluation={"size": (36, 48)},
-        gap={"steps": 2, "seeds": 2, "subjects": (0, 2, 99), "resamples": 50},
+        gap={"steps": 2, "seeds": 2, "subjects": (0, 2, 99), "permutations": 50},
     )
     eyes, findings = manifest.build_manifest(made, progress=False)
     manifest.save_manifest(made, eyes, findings)
@@ -206,6 +206,8 @@ def test_people_are_read_against_as_many_steps_without_them():
     """A curve that rises, one that falls and rises, and one of chance alone."""
     rising = ladder.summary(climbed({0: 0.0, 1: 0.12, 5: 0.2}))
     row = rising[rising.people == 5].iloc[0]
+    both = ladder.summary(pd.concat([climbed({0: 0.0, 1: 0.1}), climbed({0: 0.0, 1: 0.1}).assign(label="Others")]))
+    assert both[both.people == 0]["p (Holm)"].isna().all() and both[both.people == 1]["p (Holm)"].notna().all()
     assert row["change low"] < row.change < row["change high"] and row["p (Holm)"] >= row.p
     text = words._people(rising, 0.05)
     assert "With 5 real people" in text and f"{100 * row.change:+.1f} points" in text and "are 1: " in text

@@ -79,7 +79,7 @@ class Gap(Settings):
     system: str | None = None  # None: the config's first
     condition: str = "synthetic"  # trained on synthetic eyes only
     images: PositiveInt = 200  # of each dataset at most, drawn at random, for features, factors and remedies
-    resamples: PositiveInt = 1000  # of a bootstrap, and permutations of a test
+    permutations: PositiveInt = 1000  # of a test
     subjects: tuple[NonNegativeInt, ...] = (0, 1, 2, 5, 10, 20, 50)  # real people in training; too many: all there are
     seeds: PositiveInt = 3  # each draws its own people
     steps: PositiveInt = 600  # batches that every one of these trainings goes on for

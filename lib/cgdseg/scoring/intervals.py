@@ -71,7 +71,7 @@ def estimate(*samples: Sample, of: Callable[..., ArrayLike] = np.asarray) -> Est
         variance, doubt = variance + more, doubt + more / freedom
     with np.errstate(invalid="ignore"):
         freedom = np.where(doubt > 0, variance / np.where(doubt > 0, doubt, 1), 1)
-    return Estimate(found[..., 0], np.sqrt(variance), freedom)
+    return Estimate(*(values[()] for values in (found[..., 0], np.sqrt(variance), freedom)))  # plain numbers for one
 
 
 class _Cells(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cgdseg.scoring.intervals import Estimate, Sample, interval
+from cgdseg.scoring.intervals import Estimate, Sample, estimate, interval
 
 RUN = ["system", "condition"]  # what a run is, apart from its seed
 
@@ -16,18 +16,22 @@ def subject_means(scores: pd.DataFrame, by: list[str], score: str = "f1") -> pd.
     """Mean over images with its 95 % interval over subjects and, where a group has several, over seeds; a row a group.
 
     `scores` has one row an image and seed with a `subject` column; images without a score (NaN) are left out. Returns
-    columns: by..., score, low, high, images, subjects; with fewer than two subjects there is no interval (NaN). Ends of
-    scores between 0 and 1 stay there."""
+    columns: by..., score, low, high, images, subjects; with fewer than two subjects there is no interval (NaN)."""
     rows = []
     for key, group in scores.groupby(by, sort=False):
         group = group[group[score].notna()]
-        low, high = interval(Sample(group[score], group.subject, trainings=group.get("seed")))
-        if group[score].between(0, 1).all():
-            low, high = np.clip([low, high], 0, 1)
+        low, high = mean_interval(Sample(group[score], group.subject, trainings=group.get("seed")))
         found = {score: group[score].mean(), "low": low, "high": high}
         counts = {"images": images_of(group), "subjects": group.subject.nunique()}
         rows.append(dict(zip(by, key, strict=True)) | found | counts)
     return pd.DataFrame(rows, columns=[*by, score, "low", "high", "images", "subjects"])
+
+
+def mean_interval(sample: Sample) -> tuple[float, float]:
+    """`interval` of one mean; where all values lie between 0 and 1, so do its ends."""
+    low, high = interval(sample)
+    shares = pd.Series(sample.values).dropna().between(0, 1).all()
+    return (max(low, 0), min(high, 1)) if shares else (low, high)
 
 
 def images_of(scores: pd.DataFrame) -> int:
@@ -53,11 +57,12 @@ def several_means(scores: pd.DataFrame, by: list[str], names: dict[str, str]) ->
 def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f1", n_resamples: int = 9999) -> dict:
     """How much higher `second` scores than `first` on the images that both have: their mean difference.
 
-    Each has a row an image and seed, and seeds are averaged image by image. low, high: 95 % interval over subjects and
-    seeds. p: two-sided, of these very trainings, from flipping the sign of whole subjects, which is fair where the two
-    could be exchanged; every flip is tried if there are at most n_resamples, so K subjects can show no p below 2 / 2^K.
-    d: Cohen's d of paired values, the subjects' mean differences over their standard deviation. Both are NaN below two
-    subjects; d also where all subjects differ alike. Further: images, subjects, seeds (of the side with fewer)."""
+    Each has a row an image and seed; seeds are averaged image by image. low, high: 95 % interval over subjects and
+    seeds. p: two-sided; of one seed from flipping the sign of whole subjects, which is fair where the two could be exchanged
+    (every flip is tried if there are at most n_resamples, so K subjects can show no p below 2 / 2^K), of several from
+    Student's t as the interval is. d: Cohen's d of paired values, the subjects' mean differences over their standard
+    deviation. Both are NaN below two subjects; d also where all subjects differ alike. Further: images, subjects, seeds
+    (of the side with fewer)."""
     told = [table[table[score].notna()] for table in (second, first)]
     common = set(told[0].image_id) & set(told[1].image_id)
     sides = [table[table.image_id.isin(common)] for table in told]
@@ -65,13 +70,11 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f
     subjects = sides[0].drop_duplicates("image_id").set_index("image_id").subject
     people = (means[0] - means[1]).groupby(subjects).agg(["sum", "mean"])
     samples = [Sample(table[score], table.subject, trainings=_seeds(table, side)) for side, table in enumerate(sides)]
-    low, high = interval(*samples, of=np.subtract)
-    found = {"change": (means[0] - means[1]).mean(), "low": low, "high": high, "p": np.nan, "d": np.nan}
-    if len(people) > 1:
-        spread = people["mean"].std()
-        found |= {"p": sign_flip_p(people["sum"].to_numpy(), n_resamples)}
-        found |= {"d": people["mean"].mean() / spread if spread > 1e-12 else np.nan}
+    moved, spread = estimate(*samples, of=np.subtract), people["mean"].std()
     seeds = min(table.seed.nunique() if "seed" in table else 1 for table in sides)
+    p = sign_flip_p(people["sum"].to_numpy(), n_resamples) if seeds < 2 else moved.p()
+    found = dict(zip(("change", "low", "high", "p"), (moved.value, *moved.interval(), p), strict=True))
+    found |= {"d": people["mean"].mean() / spread if spread > 1e-12 else np.nan}
     return found | {"images": len(means[0]), "subjects": len(people), "seeds": seeds}
 
 

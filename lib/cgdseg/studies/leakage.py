@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.config import Config
-from cgdseg.scoring.intervals import Sample, interval
-from cgdseg.scoring.statistics import images_of, sign_flip_p
+from cgdseg.scoring.intervals import Sample, estimate, interval
+from cgdseg.scoring.statistics import images_of, mean_interval, sign_flip_p
 from cgdseg.studies.phrasing import few_people, in_points
 
 EXPOSURES = {  # of a run to a test image, from most to least
@@ -78,7 +78,7 @@ def _as_reported(group: pd.DataFrame) -> dict:
     found |= {"honest images": images_of(kept), "honest subjects": kept.subject.nunique()}
     sides = {side: Sample(group[side], group.subject, trainings=group.seed) for side in ("honest", "published")}
     for side, sample in sides.items():
-        found |= {f"{side} f1": group[side].mean()} | _ends(interval(sample), f"{side} ")
+        found |= {f"{side} f1": group[side].mean()} | _ends(mean_interval(sample), f"{side} ")
     inflation = interval(sides["published"], sides["honest"], of=np.subtract)
     return found | {"inflation": group.published.mean() - group.honest.mean()} | _ends(inflation)
 
@@ -94,6 +94,8 @@ def same_images(table: pd.DataFrame) -> pd.DataFrame:
 def _on_the_same(group: pd.DataFrame) -> dict:
     change = group.published - group.honest
     people = change.groupby(group.subject).mean()
+    moved = estimate(Sample(change, group.subject, trainings=group.seed))
+    flips = sign_flip_p(change.groupby(group.subject).sum().to_numpy())
     seen = group.exposure == EXPOSURES["train"]
     return {
         "images": images_of(group),
@@ -101,8 +103,8 @@ def _on_the_same(group: pd.DataFrame) -> dict:
         "honest f1": group.honest.mean(),
         "published f1": group.published.mean(),
         "change": change.mean(),
-        **_ends(interval(Sample(change, group.subject, trainings=group.seed))),
-        "p": sign_flip_p(change.groupby(group.subject).sum().to_numpy()),
+        **_ends(moved.interval()),
+        "p": flips if group.seed.nunique() < 2 else moved.p(),
         "effect": people.mean() / people.std() if len(people) > 1 and people.std() else np.nan,
         "images trained on": seen.mean(),
         "subjects trained on": group[group.person].subject.nunique() / len(people),

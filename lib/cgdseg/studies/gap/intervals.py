@@ -118,7 +118,7 @@ def draw_eyes(cfg: Config, source_parts: tuple[str, ...] = ("val",), seed: int =
 
 
 def units(rows: pd.DataFrame, cfg: Config) -> pd.Series:
-    """Whom to resample, for each row: its subject; the image itself where generated eyes stand in few groups."""
+    """Who each row is of: its subject; the image itself where generated eyes stand in few groups."""
     counts = rows.groupby("dataset").subject.transform("nunique")
     generated = rows.dataset.map(lambda name: cfg.datasets[name].domain) == "synthetic"
     return rows.subject.where(~(generated & (counts < FEW)), rows.image_id)

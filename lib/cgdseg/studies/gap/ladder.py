@@ -26,9 +26,9 @@ from cgdseg.models.contract import sclera_of
 from cgdseg.models.memory import keep_freed_memory
 from cgdseg.models.predictor import Segmenter, load_trained
 from cgdseg.models.weights import read_run
-from cgdseg.scoring.intervals import Sample, estimate, interval
+from cgdseg.scoring.intervals import Sample, estimate
 from cgdseg.scoring.metrics import count_pixels, scores
-from cgdseg.scoring.statistics import holm, images_of
+from cgdseg.scoring.statistics import holm, images_of, mean_interval
 from cgdseg.training.objectives import Segmentation
 from cgdseg.training.runs import segmenter_of
 from cgdseg.training.session import new_learner, open_session, start_accelerator, train_step
@@ -181,7 +181,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     for label, group in found.groupby("label", sort=False):
         none = group[group.people == group.people.min()].set_index(keys).f1
         for people, mine in group.groupby("people", sort=True):
-            ends = interval(Sample(mine.f1, mine.subject, trainings=mine.seed))
+            ends = mean_interval(Sample(mine.f1, mine.subject, trainings=mine.seed))
             row = {"dataset": label, "people": people, "images": mine.images.mean()}
             row |= dict(zip(("low", "high"), ends, strict=True)) | dict.fromkeys(MOVED, np.nan)
             if people:
@@ -191,6 +191,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
             row |= {"seconds": mine.seconds.mean(), "tested": images_of(mine), "people tested": mine.subject.nunique()}
             rows += [row | {"seed": seed, "f1": own.f1.mean()} for seed, own in mine.groupby("seed")]
     table = pd.DataFrame(rows)
-    each = table.drop_duplicates(["dataset", "people"])
-    adjusted = each.groupby("dataset").p.transform(lambda p: holm(p.to_numpy(float)))
-    return table.assign(**{"p (Holm)": adjusted.reindex(table.index).ffill()})
+    keys = ["dataset", "people"]
+    each = table.drop_duplicates(keys).set_index(keys)
+    adjusted = each.groupby("dataset").p.transform(lambda p: holm(p.to_numpy(float))).rename("p (Holm)")
+    return table.join(adjusted, on=keys)

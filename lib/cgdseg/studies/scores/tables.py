@@ -5,12 +5,13 @@ import numpy as np
 import pandas as pd
 
 from cgdseg.scoring.calibration import FOREGROUND, calibration_error, precision_recall_of, reliability_of
-from cgdseg.scoring.intervals import Sample, estimate, interval
+from cgdseg.scoring.intervals import Sample, estimate
 from cgdseg.scoring.metrics import SCORES
 from cgdseg.scoring.statistics import (
     compare_runs,
     holm,
     images_of,
+    mean_interval,
     rank_correlation,
     seed_spread,
     several_means,
@@ -142,7 +143,7 @@ def groups(scores: pd.DataFrame) -> pd.DataFrame:
                 samples = [Sample(part.f1, part.subject, trainings=part.get("seed")) for part in (mine, rest)]
                 moved = estimate(*samples, of=np.subtract)
                 row = dict(zip(BY, key, strict=True)) | {"by": name, "group": value, "f1": mine.f1.mean()}
-                row |= dict(zip(("low", "high"), interval(samples[0]), strict=True))
+                row |= dict(zip(("low", "high"), mean_interval(samples[0]), strict=True))
                 ends = moved.value, *moved.interval(), moved.p()
                 row |= dict(zip(("difference", "difference low", "difference high", "p"), ends, strict=True))
                 rows.append(row | {"images": images_of(mine), "subjects": mine.subject.nunique()})

@@ -89,19 +89,17 @@ def read_thresholds(sweep: pd.DataFrame, chosen: float) -> str:
 
 
 def read_differences(table: pd.DataFrame, level: float = 0.05) -> str:
-    """`tables.differences` in words, those of its first dataset: p is held against `level`, and with several seeds the
-    interval must exclude zero as well, since p is about these trainings alone."""
+    """`tables.differences` in words, those of its first dataset; p is held against `level`."""
     if table.empty:
         return "There are no two runs that differ in one thing only, so there is nothing to compare."
     rows = table[table.dataset == table.dataset.iloc[0]]
-    told = (rows["p (Holm)"] < level) & ((rows.seeds < 2) | (rows.low > 0) | (rows.high < 0))
-    found, people = rows[told], int(rows.subjects.min())
+    found, people = rows[rows["p (Holm)"] < level], int(rows.subjects.min())
     lines = [
         f"- {row.second} against {row.first}: {in_points(row.change, row.low, row.high)}, d = {row.d:.1f}"
         for row in found.sort_values("change", key=abs, ascending=False).itertuples()
     ]
     pairs = f"{len(rows)} pair{'' if len(rows) == 1 else 's'}"
-    few = people and 2 / 2.0**people * len(rows) > level
+    few = people and rows.seeds.max() < 2 and 2 / 2.0**people * len(rows) > level
     caution = f"; with {people} people no test of {pairs} could show more, so read the intervals" if few else ""
     listed = ":\n\n" + "\n".join(lines) if lines else "."
     where = f"on {rows.dataset.iloc[0]} at the {100 * level:.0f} % level (Holm)"
