@@ -34,8 +34,12 @@ def receipt(job):
     return f"{EXECUTED}/{job.stem}.json"
 
 
+ALONE = [job.stem for job in JOBS if not job.run]
+TRAININGS = [job for job in JOBS if job.run]
+
+
 wildcard_constraints:
-    stem="|".join(re.escape(job.stem) for job in JOBS),
+    stem="|".join(map(re.escape, ALONE)),
 
 
 rule reports:
@@ -66,6 +70,20 @@ rule page:
         look=pages.look(),
     shell:
         CGDSEG + " html --config {NAME:q} '{wildcards.stem}'"
+
+
+if TRAININGS:
+
+    rule training_pages:  # in one process, which starts more slowly than it writes them all
+        input:
+            [receipt(job) for job in TRAININGS],
+        output:
+            [f"{PAGES}/{job.stem}.html" for job in TRAININGS],
+        params:
+            look=pages.look(),
+            stems=[job.stem for job in TRAININGS],
+        shell:
+            CGDSEG + " html --config {NAME:q} {params.stems:q}"
 
 
 rule text_encoder:

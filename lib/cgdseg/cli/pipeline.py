@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from cgdseg import paths
 from cgdseg.cli.shared import ConfigOption, app, one_line_errors
 from cgdseg.config import Config, load_config
 from cgdseg.text import visible
+
+LONG = 600  # seconds of a notebook after which nobody waits for the others to read its page
 
 
 def _cores() -> int:
@@ -27,7 +30,7 @@ def reports(
 ):
     """Bring every notebook run and page of a config up to date. Further options go to Snakemake (--profile slurm)."""
     from cgdseg.files import lock
-    from cgdseg.report import index, jobs, notebooks, runner
+    from cgdseg.report import index, jobs, notebooks, pages, runner
 
     with one_line_errors():
         cfg = load_config(config)
@@ -39,6 +42,8 @@ def reports(
             for job in jobs.every_job(config):
                 job.recipe()  # what fails here is said in a line; Snakemake, being quiet, would not say it
             code = _snakemake(config, cores or _cores(), ctx.args)
+            if code:
+                pages.write_missing(cfg)
             if code or not (folder / "index.html").exists():
                 index.write_index(config)  # after a failure too: it shows what failed
     typer.echo(f"{'something failed; see' if code else 'open'} {paths.short(folder / 'index.html')}")
@@ -72,8 +77,11 @@ def run(
     with one_line_errors():
         given = dict(_pair(word) for word in parameter)
         job = jobs.make_job(notebook, config, given)
+        started = time.monotonic()
         try:
             runner.run_notebook(job, minutes * 60)
+            if time.monotonic() - started > LONG:
+                pages.write_page(job.executed)
         except runner.NotebookError as error:
             page = pages.write_page(error.failed) if error.failed else None
             raise RuntimeError(f"{error}\nsee {paths.short(page)}" if page else str(error)) from None

@@ -1,16 +1,20 @@
 """LoRA (Hu et al. 2022) on a DINOv2's attention: added before training, folded into the weights before prediction."""
 
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
+from typing import TYPE_CHECKING
+
 from torch import nn
-from transformers import Dinov2Model
+
+if TYPE_CHECKING:
+    from transformers import Dinov2Model
 
 
-def add_lora(dinov2: Dinov2Model, rank: int, alpha: float, shared: bool = True) -> None:
+def add_lora(dinov2: "Dinov2Model", rank: int, alpha: float, shared: bool = True) -> None:
     """Adapt q, k and v of every block; `shared`: with one A per block for the three.
 
     Sharing A is what an adapter on a fused qkv projection has (slide "Low-Rank Adaptation"):
     r * C + 3 * C * r parameters a block, 12,288 for ViT-S at rank 8; apart they have 6 * r * C, 18,432."""
+    from peft import LoraConfig, inject_adapter_in_model  # seconds that a system without adapters does not wait
+
     attention = r".*attention\.(?:attention\.)?(?:q_proj|k_proj|v_proj|query|key|value)$"  # names moved in 5.18
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=attention), dinov2)
     adapted = [module for module in dinov2.modules() if hasattr(module, "lora_A")]
@@ -26,5 +30,5 @@ def add_lora(dinov2: Dinov2Model, rank: int, alpha: float, shared: bool = True) 
 def merge_lora(model: nn.Module) -> None:
     """Fold every adapter into the weights it adapts, for inference: the same output without its cost."""
     for module in model.modules():
-        if isinstance(module, LoraLayer):
+        if hasattr(module, "lora_A"):
             module.merge()

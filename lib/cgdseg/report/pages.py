@@ -46,6 +46,14 @@ def write_page(executed: Path) -> Path:
     return _write(notebook, page, executed.parents[1] / "html" / f"{executed.stem}.html")
 
 
+def write_missing(cfg: Config) -> None:
+    """Render what has run and has no page of it yet: after a failure nobody else does."""
+    for executed in sorted(paths.executed_dir(cfg.name).glob("*.ipynb")):
+        page = paths.html_dir(cfg.name) / f"{executed.stem}.html"
+        if not executed.name.startswith(".") and (not page.exists() or page.stat().st_mtime < executed.stat().st_mtime):
+            write_page(executed)
+
+
 def write_cards(cfg: Config) -> Path | None:
     """Render the cards that notebooks wrote, datasets first, as one page; None where there is none.
 

@@ -58,11 +58,11 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f
     """How much higher `second` scores than `first` on the images that both have: their mean difference.
 
     Each has a row an image and seed; seeds are averaged image by image. low, high: 95 % interval over subjects and
-    seeds. p: two-sided; of one seed from flipping the sign of whole subjects, which is fair where the two could be exchanged
-    (every flip is tried if there are at most n_resamples, so K subjects can show no p below 2 / 2^K), of several from
-    Student's t as the interval is. d: Cohen's d of paired values, the subjects' mean differences over their standard
-    deviation. Both are NaN below two subjects; d also where all subjects differ alike. Further: images, subjects, seeds
-    (of the side with fewer)."""
+    seeds. p: two-sided; of one seed from flipping the sign of whole subjects, which is fair where the two could be
+    exchanged (every flip is tried if there are at most n_resamples, so K subjects can show no p below 2 / 2^K), of
+    several from Student's t as the interval is. d: Cohen's d of paired values, the subjects' mean differences over
+    their standard deviation. Both are NaN below two subjects; d also where all subjects differ alike. Further: images,
+    subjects, seeds (of the side with fewer)."""
     told = [table[table[score].notna()] for table in (second, first)]
     common = set(told[0].image_id) & set(told[1].image_id)
     sides = [table[table.image_id.isin(common)] for table in told]
