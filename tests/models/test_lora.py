@@ -42,9 +42,7 @@ def test_lora_equals_a_fused_qkv_adapter(dinov2_folder):
 
 def test_lora_target_count_is_checked(monkeypatch):
     model = Dinov2Model(Dinov2Config(**TINY))
-    monkeypatch.setattr(
-        "cgdseg.models.lora.LoraConfig", lambda **kwargs: LoraConfig(**kwargs | {"target_modules": ["fc1"]})
-    )
+    monkeypatch.setattr("peft.LoraConfig", lambda **kwargs: LoraConfig(**kwargs | {"target_modules": ["fc1"]}))
     with pytest.raises(ValueError, match="LoRA found 2 projections, not 6"):
         add_lora(model, 4, 16.0)
 

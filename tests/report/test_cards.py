@@ -117,7 +117,8 @@ def test_a_model_card_says_what_it_scores_and_what_it_is_not(tiny_config, protoc
     scores["boundary_f_2px"] = scores.boundary_f_2px.astype(object)
     scores.loc[scores.index[-1], "boundary_f_2px"] = ""  # neither image nor prediction has a border
     references = summaries.mean_scores(evaluation.evaluate_references(cfg).scores)
-    compared = comparison.compare_trainings(cfg, summaries.mean_scores(scores), references, n_timed=1)
+    costs = comparison.measure_costs(cfg, n_timed=1)
+    compared = comparison.compare_trainings(summaries.mean_scores(scores), references, costs)
     card = cards.model_card(cfg, run, compared, scores)
     mine, test = compared[compared.run == run.name].iloc[0], scores[scores.part == "test"]
     assert f"| Photos | {mine.f1:.4f} |" in card and f"score at most {test.f1.quantile(0.1):.4f}" in card

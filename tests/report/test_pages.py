@@ -1,12 +1,14 @@
 """Pages are complete, safe and tell the truth; rendered here from executed notebooks written by hand."""
 
+import os
 import re
 
 import numpy as np
-from executed_pages import HOSTILE, Page, executed
+from executed_pages import HOSTILE, PROVENANCE, Page, executed
 from PIL import Image
 
 from cgdseg import paths
+from cgdseg.config import load_config
 from cgdseg.figures import html as markup
 from cgdseg.report import index as site
 from cgdseg.report import pages
@@ -39,6 +41,26 @@ def test_pages_need_no_network_and_run_no_foreign_script(home):
         assert "@import" not in each.text and "url(" not in each.text
         policy = next(tag["content"] for tag in each.all("meta") if "http-equiv" in tag)
         assert policy.startswith("default-src 'none'") and "script-src 'sha256-" in policy
+
+
+def test_a_page_says_which_systems_are_not_the_slides(home):
+    words = "tiny is not the slides' CGDSeg: all of it learns."
+    path = executed(home, provenance=PROVENANCE | {"departures": words})
+    assert "tiny is not the slides" in pages.write_page(path).read_text()
+    assert 'class="note"' not in pages.write_page(executed(home)).read_text()
+
+
+def test_after_a_failure_pages_that_are_missing_or_old_are_written(home):
+    cfg, path = load_config(home / "toy.yaml"), executed(home)
+    page = paths.html_dir("toy") / "04_evaluation.html"
+    for older in (None, path.stat().st_mtime - 10):
+        if older:
+            os.utime(page, (older, older))
+        pages.write_missing(cfg)
+        assert page.stat().st_mtime >= path.stat().st_mtime
+    before = page.stat().st_mtime_ns
+    pages.write_missing(cfg)
+    assert page.stat().st_mtime_ns == before
 
 
 def test_failed_page_has_a_banner(home):

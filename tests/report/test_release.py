@@ -79,7 +79,10 @@ def test_publishing_writes_weights_card_and_temperature(tiny_config, home):
     loop.train(tiny_config, run)
     table, photographs = release.publish(tiny_config, run, home / "release", pairs(home / "photos"))
     card = (home / "release" / "MODEL_CARD.md").read_text()
-    assert f"on {len(photographs)} photographs" in card and f"{photographs.model.mean():.4f}" in card
+    assert (
+        f"on {len(photographs)} photo-like (generated) eyes, a development set" in card
+        and f"{photographs.model.mean():.4f}" in card
+    )
     made = json.loads((home / "release" / "run.json").read_text())
     assert table.part.tolist() == ["sclera"] and f"{table.F1[0]:.4f}" in card
     assert f"{made['temperature']:.3f}" in card and "commit" in card

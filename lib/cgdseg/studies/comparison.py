@@ -23,7 +23,8 @@ from cgdseg.training.runs import run_folder, segmenter_of, trained_runs
 
 SCORE_COLUMNS = ["run", "system", "condition", "seeds", "dataset", "f1", "low", "high", "images", "subjects"]
 SPENT = ["steps", "images", "seconds"]  # columns of a history
-COSTS = ["parameters", "trainable", "steps", "images seen", "training minutes", "ms an image"]
+WHOLE = ["parameters", "trainable", "steps", "images seen"]
+COSTS = [*WHOLE, "training minutes", "ms an image"]
 
 
 def compare_trainings(summary: pd.DataFrame, references: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
@@ -33,6 +34,7 @@ def compare_trainings(summary: pd.DataFrame, references: pd.DataFrame, costs: pd
     costs: `measure_costs`, whose means those of several seeds are. F1 is the mean over images with a 95 % interval."""
     means = costs.groupby("training", sort=False)[COSTS].mean().rename_axis("run").reset_index()
     known = pd.concat([costs[["run", *COSTS]], means]).drop_duplicates("run")
+    known[WHOLE] = known[WHOLE].round().astype("Int64")
     scored = pd.concat([summary, references], ignore_index=True)
     table = scored[scored.part == "test"].merge(known, on="run", how="left", validate="many_to_one")
     return table[[*SCORE_COLUMNS, *COSTS]]
