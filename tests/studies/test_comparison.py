@@ -10,6 +10,7 @@ import pytest
 
 from cgdseg.figures import claims
 from cgdseg.figures import comparison as plots
+from cgdseg.files import write_atomic
 from cgdseg.models.registry import build_system
 from cgdseg.studies import comparison
 from cgdseg.studies.claims import ledger
@@ -50,20 +51,20 @@ def test_minutes_of_a_deleted_history_are_unknown(compared):
     cfg, _ = compared
     run = cfg.runs()[0]
     (runs.run_folder(cfg, run) / "history.jsonl").unlink()
-    costs = comparison.measure_costs(cfg, n_timed=1).set_index("run").loc[run.name]
-    assert np.isnan(costs["training minutes"]) and np.isnan(costs.steps) and costs.parameters > 0
+    costs = comparison.measure_costs(cfg, n_timed=1).loc[run.name]
+    assert np.isnan(costs["training minutes"]) and costs.steps is pd.NA and costs.parameters > 0
 
 
-def test_seeds_share_a_row_with_the_mean_of_their_costs():
-    keys = {"system": "a", "condition": "one", "part": "test", "dataset": "A", "low": 0, "high": 1}
-    counts = {"images": 8, "subjects": 4}
-    summary = pd.DataFrame([{"run": "a-one", **keys, "f1": 0.5, "seeds": 2, **counts}])
-    costs = pd.DataFrame(
-        [{"run": f"a-one-{s}", "training": "a-one"} | dict.fromkeys(comparison.COSTS, s) for s in (1, 3)]
-    )
-    assert comparison.compare_trainings(summary, summary.iloc[:0], costs).steps.tolist() == [2]
-    alone = comparison.compare_trainings(summary.assign(run="a-one-3"), summary.iloc[:0], costs)
-    assert alone.steps.tolist() == [3]
+def test_seeds_share_a_row_with_the_mean_of_their_lengths(tiny_config, monkeypatch):
+    found = [run.model_copy(update={"seed": seed}) for run in tiny_config.runs()[:1] for seed in (1, 2)]
+    monkeypatch.setattr(runs, "trained_runs", lambda cfg: found)
+    for run, steps in zip(found, (10, 30), strict=True):
+        write_atomic(
+            runs.run_folder(tiny_config, run) / "history.jsonl", f'{{"steps": {steps}, "images": 8, "seconds": 60}}\n'
+        )
+    lengths = runs.lengths(tiny_config)
+    assert lengths.steps.to_dict() == {"cgdseg-synthetic-1": 10, "cgdseg-synthetic-2": 30, "cgdseg-synthetic": 20}
+    assert lengths["training minutes"].tolist() == [1, 1, 1]
 
 
 def test_milliseconds_are_a_median():

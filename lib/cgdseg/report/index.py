@@ -85,19 +85,23 @@ def _said(words: dict[str, str]) -> str:
 
 
 def _runs(cfg: Config, jobs: list[Job]) -> dict:
-    """A row a training: status, minutes, and F1 with its interval on each test set.
+    """A row a training: status, minutes, optimiser steps, and F1 with its interval on each test set.
 
     Returns heads, the names of columns, and rows: what `_entry` says, and cells, a (text, number to sort by) each."""
     path = paths.tables_dir(cfg.name) / SCORES_CSV
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["run", "dataset"])
     datasets = list(dict.fromkeys(table.dataset))
     scored = {(row.run, row.dataset): row for row in table.itertuples()}
+    trained = dict(zip(table.run, table.steps, strict=True)) if "steps" in table else {}
     rows = []
     for job in (job for job in jobs if job.run):
         entry = _entry(job)
         cells = [_score(scored.get((job.run.name, dataset))) for dataset in datasets]
-        rows.append(entry | {"cells": [(entry["time"], entry["seconds"]), *cells]})
-    return {"heads": ["time", *(f"F1, {name}" for name in datasets)], "rows": rows}
+        steps = trained.get(job.run.name, "")
+        rows.append(
+            entry | {"cells": [(entry["time"], entry["seconds"]), (f"{steps:n}" if steps else "–", steps), *cells]}
+        )
+    return {"heads": ["time", "steps", *(f"F1, {name}" for name in datasets)], "rows": rows}
 
 
 def _score(row) -> tuple[str, float | str]:

@@ -18,26 +18,20 @@ from cgdseg.models.contract import Predictor
 from cgdseg.models.predictor import load_segmenter
 from cgdseg.models.weights import read_run
 from cgdseg.models.zoo.baselines import BASELINES
-from cgdseg.training.resume import HISTORY, read_history
-from cgdseg.training.runs import run_folder, segmenter_of, trained_runs
+from cgdseg.training.runs import lengths, segmenter_of, trained_runs
 
 SCORE_COLUMNS = ["run", "system", "condition", "seeds", "dataset", "f1", "low", "high", "images", "subjects"]
-SPENT = ["steps", "images", "seconds"]  # columns of a history
-WHOLE = ["parameters", "trainable", "steps", "images seen"]
-COSTS = [*WHOLE, "training minutes", "ms an image"]
+COSTS = ["parameters", "trainable", "steps", "images seen", "training minutes", "ms an image"]
 
 
 def compare_trainings(summary: pd.DataFrame, references: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """A row a run and test set: SCORE_COLUMNS, then COSTS; what needed no training comes last, as far as known.
 
     summary, references: `summaries.mean_scores` of scores.csv (of a run each, or `over_seeds`) and of references.csv;
-    costs: `measure_costs`, whose means those of several seeds are. F1 is the mean over images with a 95 % interval."""
-    means = costs.groupby("training", sort=False)[COSTS].mean().rename_axis("run").reset_index()
-    known = pd.concat([costs[["run", *COSTS]], means]).drop_duplicates("run")
-    known[WHOLE] = known[WHOLE].round().astype("Int64")
+    costs: `measure_costs`. F1 is the mean over images with a 95 % interval."""
     scored = pd.concat([summary, references], ignore_index=True)
-    table = scored[scored.part == "test"].merge(known, on="run", how="left", validate="many_to_one")
-    return table[[*SCORE_COLUMNS, *COSTS]]
+    table = scored[scored.part == "test"].join(costs, on="run", validate="many_to_one")
+    return table[[*SCORE_COLUMNS, *COSTS]].reset_index(drop=True)
 
 
 def trainings_for_reading(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,27 +42,19 @@ def trainings_for_reading(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure_costs(cfg: Config, n_timed: int = 8) -> pd.DataFrame:
-    """A row a trained run and reference: run, training, COSTS. ms: one image at a time on this machine, the median of
-    `n_timed`, measured once a training; what a deleted history would tell is NaN, as is how the release was trained."""
-    images = sample_images(cfg, n_timed)
-    rows, speeds = [], {}
+    """COSTS of every trained run, of every training over its seeds, and of the references, by name.
+
+    ms: one image at a time on this machine, the median of `n_timed`, measured once a training."""
+    images, spent, rows = sample_images(cfg, n_timed), lengths(cfg), {}
     for run in trained_runs(cfg):
-        if run.training not in speeds:
-            speeds[run.training] = median_milliseconds(segmenter_of(cfg, run), images)
-        counts, folder = inspect.parameter_counts(cfg.systems[run.system]), run_folder(cfg, run)
-        found = read_history(folder) if (folder / HISTORY).exists() else pd.DataFrame(columns=SPENT, dtype=float)
-        spent = found.reindex(columns=SPENT).sum(min_count=1)
-        values = (
-            counts["total"],
-            counts["trainable"],
-            spent.steps,
-            spent.images,
-            spent.seconds / 60,
-            speeds[run.training],
-        )
-        rows.append({"run": run.name, "training": run.training, **dict(zip(COSTS, values, strict=True))})
-    rows += [{"run": name, "training": name, **costs} for name, costs in reference_costs(images).items()]
-    return pd.DataFrame(rows)
+        if run.training not in rows:
+            counts = inspect.parameter_counts(cfg.systems[run.system])
+            speed = median_milliseconds(segmenter_of(cfg, run), images)
+            own = {"parameters": counts["total"], "trainable": counts["trainable"], "ms an image": speed}
+            rows[run.training] = own
+        rows[run.name] = rows[run.training]
+    known = pd.DataFrame.from_dict(rows, orient="index").join(spent)
+    return pd.concat([known, pd.DataFrame.from_dict(reference_costs(images), orient="index")])[COSTS]
 
 
 def sample_images(cfg: Config, n: int) -> list[np.ndarray]:
@@ -82,7 +68,7 @@ def reference_costs(images: list[np.ndarray]) -> dict[str, dict[str, float]]:
     """COSTS of the release model and of what learned nothing; the release was trained elsewhere."""
     release, card = load_segmenter(paths.RELEASE), read_run(paths.RELEASE)
     count = inspect.parameter_counts(TypeAdapter(System).validate_python(card["system"]))["total"]
-    unknown = [float("nan")] * 3
+    unknown = [pd.NA, pd.NA, float("nan")]
     found = {"release": (count, count, *unknown, median_milliseconds(release, images))}
     found |= {name: (0, 0, 0, 0, 0.0, median_milliseconds(rule, images)) for name, rule in BASELINES.items()}
     return {name: dict(zip(COSTS, values, strict=True)) for name, values in found.items()}

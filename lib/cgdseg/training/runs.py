@@ -10,6 +10,7 @@ from cgdseg.config import Config, Run
 from cgdseg.files import write_atomic
 from cgdseg.models.predictor import Segmenter, load_segmenter
 from cgdseg.models.weights import read_run
+from cgdseg.training.resume import HISTORY, read_history
 
 
 def trained_runs(cfg: Config) -> list[Run]:
@@ -32,6 +33,23 @@ def segmenter_of(cfg: Config, run: Run, device: str | None = None) -> Segmenter:
 
 def run_folder(cfg: Config, run: Run) -> Path:
     return paths.run_dir(cfg.run_id(run))
+
+
+def lengths(cfg: Config) -> pd.DataFrame:
+    """How long each trained run was trained, and each training in the mean of its seeds, by name.
+
+    Columns: steps (of the optimiser), images seen (as often as they were drawn), training minutes; missing where a
+    history was deleted."""
+    rows = []
+    for run in trained_runs(cfg):
+        folder = run_folder(cfg, run)
+        found = read_history(folder) if (folder / HISTORY).exists() else pd.DataFrame(dtype=float)
+        spent = found.reindex(columns=["steps", "images", "seconds"]).astype(float).sum(min_count=1)
+        rows.append((run.name, run.training, spent.steps, spent.images, spent.seconds / 60))
+    table = pd.DataFrame(rows, columns=["run", "training", "steps", "images seen", "training minutes"])
+    means = table.drop(columns="run").groupby("training", sort=False).mean()
+    both = pd.concat([table.drop(columns="training").set_index("run"), means])
+    return both.round({"steps": 0, "images seen": 0}).astype({"steps": "Int64", "images seen": "Int64"})
 
 
 def write_run_card(cfg: Config, run: Run, history: pd.DataFrame) -> Path:

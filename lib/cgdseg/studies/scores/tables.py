@@ -44,10 +44,15 @@ PROTOCOL_COLUMNS = {  # (protocol, output, score) -> what a reader calls it
 }
 
 
-def cross_domain(summary: pd.DataFrame) -> pd.DataFrame:
-    """The test rows of `summaries.mean_scores`: F1 with its interval, then its company."""
+def cross_domain(summary: pd.DataFrame, lengths: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The test rows of `summaries.mean_scores`: F1 with its interval, how long was trained (`runs.lengths`), then F1's
+    company."""
+    told = []
+    if lengths is not None:
+        told = ["steps", "images seen"]
+        summary = summary.join(lengths[told], on="run")
     columns = ["run", "dataset", "f1", "low", "high", "images", "subjects", *(["seeds"] if summary.seeds.any() else [])]
-    return for_reading(summary[summary.part == "test"], [*columns, "pooled f1", *SCORES[1:]])
+    return for_reading(summary[summary.part == "test"], [*columns, *told, "pooled f1", *SCORES[1:]])
 
 
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
