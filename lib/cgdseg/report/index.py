@@ -18,6 +18,7 @@ from cgdseg.report.jobs import Job, every_job
 from cgdseg.report.origin import unstamp
 from cgdseg.report.outputs import located
 from cgdseg.report.pages import duration, page_assets, question_of, title_of, write_cards
+from cgdseg.studies.phrasing import caution
 
 SCORES_CSV = "scores_by_run.csv"  # notebook 4's table of test scores: run, dataset, F1, low, high, images
 
@@ -87,7 +88,8 @@ def _said(words: dict[str, str]) -> str:
 def _runs(cfg: Config, jobs: list[Job]) -> dict:
     """A row a training: status, minutes, optimiser steps, and F1 with its interval on each test set.
 
-    Returns heads, the names of columns, and rows: what `_entry` says, and cells, a (text, number to sort by) each."""
+    Returns heads, the names of columns; caution, how rough the intervals are; and rows: what `_entry` says, and cells,
+    a (text, number to sort by) each."""
     path = paths.tables_dir(cfg.name) / SCORES_CSV
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["run", "dataset"])
     datasets = list(dict.fromkeys(table.dataset))
@@ -101,7 +103,8 @@ def _runs(cfg: Config, jobs: list[Job]) -> dict:
         rows.append(
             entry | {"cells": [(entry["time"], entry["seconds"]), (f"{steps:n}" if steps else "–", steps), *cells]}
         )
-    return {"heads": ["time", "steps", *(f"F1, {name}" for name in datasets)], "rows": rows}
+    heads = ["time", "steps", *(f"F1, {name}" for name in datasets)]
+    return {"heads": heads, "rows": rows, "caution": caution(table)}
 
 
 def _score(row) -> tuple[str, float | str]:
