@@ -148,12 +148,12 @@ def test_skin_tone_is_that_of_what_surrounds_the_eye():
         labels[10:30, 15:45] = np.maximum(labels[10:30, 15:45], 1)
         found.append(skin_tone(image, labels))
         assert skin_tone(image, np.ones_like(labels)) == skin_tone(image, np.zeros_like(labels))  # nothing is left
-    lab = color_of(150, 105, 75)
+    lab = angle_by_hand(150, 105, 75)
     assert found[0] > 41 > found[1] > found[2] and found[1] == pytest.approx(lab, abs=0.5)
 
 
-def color_of(red: int, green: int, blue: int) -> float:
-    """Typology angle by hand, from CIE's definitions (D65)."""
+def angle_by_hand(red: int, green: int, blue: int) -> float:
+    """Typology angle from CIE's definitions (D65)."""
     rgb = np.array([red, green, blue]) / 255
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     _, y, z = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear

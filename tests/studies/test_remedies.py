@@ -13,7 +13,7 @@ from cgdseg.config import schema
 from cgdseg.data import cache, manifest, splits, stored
 from cgdseg.loops import in_parallel
 from cgdseg.scoring import tally
-from cgdseg.studies.gap import intervals, ladder, remedies, tables, words
+from cgdseg.studies.gap import domains, ladder, remedies, tables, words
 from cgdseg.studies.gap.remedies import Scored
 from cgdseg.studies.scores import evaluation
 from cgdseg.training import loop, runs
@@ -42,7 +42,7 @@ def cfg(home, tiny_unet) -> schema.Config:
     splits.save_splits(made, splits.make_splits(eyes, made))
     for size in {*made.input_sizes(), made.evaluation.size}:
         cache.build_cache(made, eyes, size, n_workers=1, progress=False)
-    run = intervals.gap_run(made)
+    run = domains.gap_run(made)
     runs.write_run_card(made, run, loop.train(made, run))
     return made
 
@@ -79,7 +79,7 @@ def test_the_best_threshold_is_the_best(pictures):
 
 
 def test_zooms_fall_back_into_place(cfg):
-    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
+    segmenter = runs.segmenter_of(cfg, domains.gap_run(cfg))
 
     class Brightness(torch.nn.Module):
         def forward(self, images):
@@ -98,8 +98,8 @@ def test_zooms_fall_back_into_place(cfg):
 
 
 def test_batch_norm_takes_the_statistics_of_other_images(cfg):
-    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
-    eyes = intervals.draw_eyes(cfg, ("train", "val"))
+    segmenter = runs.segmenter_of(cfg, domains.gap_run(cfg))
+    eyes = domains.draw_eyes(cfg, ("train", "val"))
     images = remedies.load_scored(cfg, segmenter, eyes.image_id[eyes.domain == "real"].tolist()).images
     adapted = remedies.with_statistics_of(segmenter, images)
     first = next(m for m in adapted.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
@@ -115,7 +115,7 @@ def test_batch_norm_takes_the_statistics_of_other_images(cfg):
 
 
 def test_remedies_are_scored_like_notebook_4(cfg):
-    run, eyes = intervals.gap_run(cfg), intervals.draw_eyes(cfg)
+    run, eyes = domains.gap_run(cfg), domains.draw_eyes(cfg)
     found, calibration = remedies.compare_remedies(cfg, run, eyes)
     scores = evaluation.evaluate_run(cfg, run).scores
     both = found[found.remedy == "none"].merge(scores, on="image_id")
@@ -137,9 +137,9 @@ def test_remedies_are_scored_like_notebook_4(cfg):
 
 
 def test_unlabelled_images_are_not_the_tested_ones_where_there_are_others(cfg):
-    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
+    segmenter = runs.segmenter_of(cfg, domains.gap_run(cfg))
     images, whose = remedies.unlabelled_images(cfg, segmenter, "Photos")
-    tested = intervals.draw_eyes(cfg).query("domain == 'real'")
+    tested = domains.draw_eyes(cfg).query("domain == 'real'")
     shown = remedies.load_scored(cfg, segmenter, tested.image_id.tolist()).images
     assert whose == "training" and not {i.tobytes() for i in images} & {i.tobytes() for i in shown}
     alone = cfg.model_copy(update={"conditions": {"synthetic": ("Drawn",)}})
@@ -148,7 +148,7 @@ def test_unlabelled_images_are_not_the_tested_ones_where_there_are_others(cfg):
 
 
 def test_nobody_who_is_tested_is_trained_on(cfg):
-    tested = intervals.draw_eyes(cfg).query("domain == 'real'")
+    tested = domains.draw_eyes(cfg).query("domain == 'real'")
     plan = ladder.rungs(cfg, tested)
     everybody = set(ladder.people_to_train_on(cfg, tested).subject)
     assert [len(r.people) for r in plan[:3]] == [0, 2, len(everybody)] and len(plan) == 6
@@ -165,7 +165,7 @@ def test_batches_are_half_real_and_repeat_themselves():
 
 
 def test_the_ladder_is_climbed_once(cfg, monkeypatch):
-    run, tested = intervals.gap_run(cfg), intervals.draw_eyes(cfg).query("domain == 'real'")
+    run, tested = domains.gap_run(cfg), domains.draw_eyes(cfg).query("domain == 'real'")
     cfg = cfg.model_copy(update={"workers": 1})  # other processes would not see where this test keeps its files
     found = ladder.climb(cfg, run, tested)
     assert len(found) == 6 * len(tested) and found.f1.between(0, 1).all()
@@ -238,8 +238,8 @@ def test_the_best_of_many_remedies_is_judged_as_such():
 
 
 def test_scored_images_keep_their_masks(cfg):
-    segmenter = runs.segmenter_of(cfg, intervals.gap_run(cfg))
-    found = remedies.load_scored(cfg, segmenter, intervals.draw_eyes(cfg).image_id.tolist())
+    segmenter = runs.segmenter_of(cfg, domains.gap_run(cfg))
+    found = remedies.load_scored(cfg, segmenter, domains.draw_eyes(cfg).image_id.tolist())
     assert isinstance(found, Scored) and found.images.shape[1:] == (32, 48, 3) and found.sclera.shape[1:] == (36, 48)
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import linalg
 
 from cgdseg.config import CGDSeg
-from cgdseg.studies.gap import intervals, shift
+from cgdseg.studies.gap import domains, shift
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_everybody_is_in_a_draw_once(rng):
 
 
 def test_features_are_the_release_models_unless_a_backbone_is_pretrained(tiny_config, tiny_cgdseg, monkeypatch):
-    eyes = intervals.draw_eyes(tiny_config, ("train", "val"))
+    eyes = domains.draw_eyes(tiny_config, ("train", "val"))
     found = shift.extract(tiny_config, eyes)
     assert "ships with the repository" in found.encoder
     assert found.values.shape[0] == len(eyes) and np.isfinite(found.values).all()

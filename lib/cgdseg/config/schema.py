@@ -34,9 +34,7 @@ class Training(Settings):
     """Slides "Optimizer, Learning Rate, & Schedule" and "Loss Function"; batch_size is over all processes."""
 
     epochs: PositiveInt = 70
-    steps: PositiveInt | None = (
-        None  # of the optimiser, in `epochs` equal parts, whatever the entries; None: all entries
-    )
+    steps: PositiveInt | None = None  # optimiser steps in all, an equal part an epoch; None: what the entries make
     batch_size: PositiveInt = 32
     lr: PositiveFloat = 1e-4
     lora_lr: PositiveFloat = 1e-5  # smaller: it moves a pretrained backbone

@@ -99,10 +99,9 @@ def _runs(cfg: Config, jobs: list[Job]) -> dict:
     for job in (job for job in jobs if job.run):
         entry = _entry(job)
         cells = [_score(scored.get((job.run.name, dataset))) for dataset in datasets]
-        steps = trained.get(job.run.name, "")
-        rows.append(
-            entry | {"cells": [(entry["time"], entry["seconds"]), (f"{steps:n}" if steps else "–", steps), *cells]}
-        )
+        steps = trained.get(job.run.name)
+        length = ("–", "") if pd.isna(steps) else (f"{steps:,.0f}", int(steps))
+        rows.append(entry | {"cells": [(entry["time"], entry["seconds"]), length, *cells]})
     heads = ["time", "steps", *(f"F1, {name}" for name in datasets)]
     return {"heads": heads, "rows": rows, "caution": caution(table)}
 

@@ -72,7 +72,7 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f
     samples = [Sample(table[score], table.subject, trainings=_seeds(table, side)) for side, table in enumerate(sides)]
     moved, spread = estimate(*samples, of=np.subtract), people["mean"].std()
     seeds = min(table.seed.nunique() if "seed" in table else 1 for table in sides)
-    p = sign_flip_p(people["sum"].to_numpy(), n_resamples) if seeds < 2 else moved.p()
+    p = difference_p(moved, people["sum"].to_numpy(), seeds, n_resamples)
     found = dict(zip(("change", "low", "high", "p"), (moved.value, *moved.interval(), p), strict=True))
     found |= {"d": people["mean"].mean() / spread if spread > 1e-12 else np.nan}
     return found | {"images": len(means[0]), "subjects": len(people), "seeds": seeds}
@@ -81,6 +81,11 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, score: str = "f
 def _seeds(scores: pd.DataFrame, side: int) -> pd.Series | None:
     """Seeds as trainings of one side's own: the same number starts two systems as differently as another one would."""
     return f"{side}: " + scores.seed.astype(str) if "seed" in scores else None
+
+
+def difference_p(moved: Estimate, sums: np.ndarray, seeds: int, n_resamples: int = 9999) -> float:
+    """Two-sided p of a difference: of one seed by flips of a sum a subject (K,), of several as its interval has it."""
+    return sign_flip_p(sums, n_resamples) if seeds < 2 else float(moved.p())
 
 
 def sign_flip_p(sums: np.ndarray, n_resamples: int = 9999) -> float:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cgdseg.config import Config
 from cgdseg.scoring.intervals import Sample, estimate, interval
-from cgdseg.scoring.statistics import images_of, mean_interval, sign_flip_p
+from cgdseg.scoring.statistics import difference_p, images_of, mean_interval
 from cgdseg.studies.phrasing import few_people, in_points
 
 EXPOSURES = {  # of a run to a test image, from most to least
@@ -95,7 +95,6 @@ def _on_the_same(group: pd.DataFrame) -> dict:
     change = group.published - group.honest
     people = change.groupby(group.subject).mean()
     moved = estimate(Sample(change, group.subject, trainings=group.seed))
-    flips = sign_flip_p(change.groupby(group.subject).sum().to_numpy())
     seen = group.exposure == EXPOSURES["train"]
     return {
         "images": images_of(group),
@@ -104,7 +103,7 @@ def _on_the_same(group: pd.DataFrame) -> dict:
         "published f1": group.published.mean(),
         "change": change.mean(),
         **_ends(moved.interval()),
-        "p": flips if group.seed.nunique() < 2 else moved.p(),
+        "p": difference_p(moved, change.groupby(group.subject).sum().to_numpy(), group.seed.nunique()),
         "effect": people.mean() / people.std() if len(people) > 1 and people.std() else np.nan,
         "images trained on": seen.mean(),
         "subjects trained on": group[group.person].subject.nunique() / len(people),

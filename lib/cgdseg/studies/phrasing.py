@@ -20,8 +20,8 @@ def few_people(n: int, what: str = "people") -> str:
 
 def caution(table: pd.DataFrame) -> str:
     """`few_people` of a table that has intervals: of the fewest people, or else images, that stand behind a row."""
-    ends = [name for name in map(str, table) if name.split()[0] == "low" or name.split()[-1] in ("low", "low %")]
-    units = [name for name in UNITS if name in table] or [name for name in ("images",) if name in table]
+    ends = [name for name in table if "low" in str(name).split()]
+    units = [name for name in UNITS if name in table] or ["images"] * ("images" in table)
     if not ends or not units or table[ends].isna().all(axis=None):
         return ""
     fewest = int(table.loc[table[ends].notna().any(axis=1), units].min(axis=None))

@@ -61,7 +61,7 @@ def load_scored(cfg: Config, segmenter: Segmenter, image_ids: list[str]) -> Scor
 
 
 def compare_remedies(cfg: Config, run: Run, eyes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every remedy on the real images of `eyes` (`intervals.draw_eyes`, with the source's validation images).
+    """Every remedy on the real images of `eyes` (`domains.draw_eyes`, with the source's validation images).
 
     Returns (scores, calibration). scores: remedy, looks_at, seconds (to prepare), ms (an image), label, image_id,
     subject, f1. calibration: label, temperature, threshold, error and error after, of `calibration_error`."""

@@ -7,13 +7,13 @@ from cgdseg.studies.scores.tables import for_reading
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `intervals.domain_gap`."""
+    """The rows of `domains.domain_gap`."""
     columns = ["run", "dataset", "validation f1", "test f1", "gap", "low", "high", "images", "subjects"]
     return for_reading(table, columns)
 
 
 def gaps_closed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `intervals.gap_closed`; shares are in per cent."""
+    """The rows of `domains.gap_closed`; shares are in per cent."""
     shares = {"share won back %": 100 * table["share won back"], "low %": 100 * table["share low"]}
     shares |= {"high %": 100 * table["share high"], "closed, slides' way %": 100 * table["share closed"]}
     before = next(name for name in table if name.startswith("test f1 "))

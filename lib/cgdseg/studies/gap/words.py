@@ -11,7 +11,7 @@ LITTLE = 0.005  # half a point: what is smaller is not worth a sentence
 
 
 def read_gaps(gaps: pd.DataFrame) -> str:
-    """`intervals.domain_gap`."""
+    """`domains.domain_gap`."""
     if gaps.empty:
         return "The config has no real test set, so there is no gap to measure."
     widest, narrowest = gaps.loc[gaps.gap.idxmax()], gaps.loc[gaps.gap.idxmin()]
@@ -29,7 +29,7 @@ def read_gaps(gaps: pd.DataFrame) -> str:
 
 
 def read_closed(closed: pd.DataFrame) -> str:
-    """`intervals.gap_closed`."""
+    """`domains.gap_closed`."""
     if closed.empty:
         return "Only one condition is trained, so there is nothing to compare: run notebook 3 with another CONDITION."
     lines = []
